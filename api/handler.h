@@ -1,0 +1,151 @@
+/* handler.h - what a request and an answer are to the REST surface; no libmicrohttpd, no storage detail.
+ *
+ * server/exchange owns both objects and drives them:
+ *   1 api_route      poll thread. Parses the raw target, finds the route, checks what can be checked from the head alone.
+ *   2 route->peek    poll thread, never blocks: API_DONE when the answer is here, API_LANE to go on a lane.
+ *   3 route->run     on the lane api_lane names; called again after every wake until API_DONE. API_WAIT means: something
+ *                    (the request body, a flight) holds this request's waker and will call it.
+ *   4 response body  BODY_SOURCE is pulled by further lane tasks while the client takes what was pulled; ERR_AGAIN as in 3.
+ *   5 api_finish     when the exchange is over, however it ended: frees what the handler kept.
+ * A handler never holds a thread for a slow client, nor for another request.
+ *
+ * Threads: one at a time per request (the exchange sees to it); only request_wake may be called from any thread.
+ */
+#ifndef API_HANDLER_H
+#define API_HANDLER_H
+
+#include "api/target.h"
+#include "pools/entry.h"
+#include "pools/base/buf.h"
+#include "pools/base/executor.h"
+#include "pools/base/op.h"
+#include "pools/base/waker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum http_method { METHOD_GET, METHOD_HEAD, METHOD_PUT, METHOD_POST, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+
+enum api_step { API_DONE, API_WAIT, API_LANE };
+
+/* Who may: the token's scope a route needs (design.md section 7). SCOPE_OPEN needs none (liveness). */
+enum scope { SCOPE_OPEN, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
+
+struct api;
+struct route;
+struct request;
+struct response;
+
+#define BODY_LENGTH_UNKNOWN UINT64_MAX
+
+/* What the server does for a request. */
+struct request_io {
+    /* The field's value, or NULL; name is matched without case. A field sent twice is joined by ", " when it is a list field and
+     * refused earlier when it is not. Valid until the exchange ends. */
+    const char *(*header)(const struct request *request, const char *name);
+    /* OK and a count > 0; OK and 0 = the body is complete; ERR_AGAIN = request_wake will come; ERR_CANCELLED = the client
+     * left or lied about the length. Lanes only. */
+    enum err (*read_body)(struct request *request, void *ret_bytes, size_t cap, size_t *ret_count);
+};
+
+struct request {
+    const struct request_io *io;
+    struct api *api;
+    enum http_method method;
+    const char *method_text;
+    struct target target;       /* parsed from the raw request target; owned (target_fini) */
+    const struct route *route;  /* NULL until api_route succeeded */
+    uint64_t body_length;       /* declared Content-Length, 0 when there is no body, or BODY_LENGTH_UNKNOWN */
+    struct op op;
+    struct waker waker;         /* wakes this request's run / body source */
+    struct buf json_body;       /* filled by request_collect_body */
+    void *kept;                 /* the handler's own state between calls */
+    void (*kept_free)(void *kept);
+};
+
+/* ---- answers ---- */
+enum body_kind {
+    BODY_NONE,   /* no body; content_length is still sent for HEAD and 304 when it is known */
+    BODY_TEXT,   /* response->text */
+    BODY_ENTRY,  /* response->entry, a reference */
+    BODY_SOURCE  /* pulled */
+};
+
+/* Pulled on a lane. read as chain_read_next: OK + count > 0, OK + 0 = end, ERR_AGAIN, or a failure (the connection is cut). */
+struct body_source {
+    enum err (*read)(void *context, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count);
+    void (*close)(void *context); /* exactly once */
+    void *context;
+};
+
+#define RESPONSE_MOST_HEADERS 24
+#define RESPONSE_HEADER_BYTES 16384 /* names and values together; a value that does not fit is an INTERNAL error */
+
+struct response_header {
+    const char *name;  /* static */
+    const char *value; /* in header_text */
+};
+
+struct response {
+    unsigned status;
+    unsigned header_count;
+    struct response_header header[RESPONSE_MOST_HEADERS];
+    struct buf header_text;
+    enum body_kind body_kind;
+    struct buf text;
+    struct entry *entry;
+    struct body_source source;
+    uint64_t content_length; /* SIZE_UNKNOWN = chunked; for BODY_NONE the length a GET would have */
+    bool close_after;        /* the connection ends after this answer */
+    /* The server may keep the finished answer with the entry (entry_note) and reuse it for the next plain GET of that very entry:
+     * set only when status, headers and body depend on the entry alone. */
+    bool reusable;
+    /* For the access log; not sent. */
+    struct fault fault;
+};
+
+void response_init(struct response *response);
+void response_fini(struct response *response); /* frees text, unrefs entry, closes source */
+/* Back to the state after init (an error replaces what was begun). */
+void response_reset(struct response *response);
+/* Copies the value; `name` must be a literal. Control bytes in a value are a MUST (they were checked at the door). */
+void response_header(struct response *response, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+const char *response_get_header(const struct response *response, const char *name);
+
+/* ---- the route table ---- */
+enum body_rule {
+    BODY_REFUSED,  /* a body is 400 */
+    BODY_JSON,     /* collected up to the JSON limit; needs application/json */
+    BODY_COLLECTED, /* collected up to the JSON limit; the handler looks at the type */
+    BODY_STREAMED  /* read by the handler */
+};
+
+struct route {
+    enum http_method method;
+    const char *pattern; /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
+    const char *operation; /* operationId in openapi.yaml */
+    enum scope scope;
+    enum body_rule body;
+    enum api_step (*peek)(struct request *request, struct response *response); /* NULL = straight to the lane */
+    enum api_step (*run)(struct request *request, struct response *response);
+    const char *const *query; /* NULL-terminated names of the allowed query parameters; others are 400 */
+};
+
+/* ---- what the server calls ---- */
+/* The raw request target as it stood on the request line (path and query, undecoded). API_LANE: routed. API_DONE: an error answer is
+ * ready (request->route may be NULL). */
+enum api_step api_route(struct request *request, struct response *response, const char *raw_target);
+/* Peek; API_LANE when the route has none. Only after api_route gave API_LANE. */
+enum api_step api_peek(struct request *request, struct response *response);
+enum api_step api_run(struct request *request, struct response *response);
+enum lane api_lane(const struct request *request);
+/* Any failure of the exchange itself (screening, auth, limits), as problem+json. Uses op->fault. */
+void api_problem(struct request *request, struct response *response, struct op *op, enum err kind);
+void api_finish(struct request *request);
+
+/* ---- helpers for handlers ---- */
+/* Collects the whole body into request->json_body. API_DONE when complete, API_WAIT, or fails with *ret_err set (TOO_LARGE, ...). */
+enum err request_collect_body(struct request *request, size_t most_bytes) MUST_USE; /* OK, ERR_AGAIN, or failure */
+void request_keep(struct request *request, void *kept, void (*kept_free)(void *kept));
+
+#endif

@@ -1,0 +1,79 @@
+/* chain.h - the read that cascades: one client's view of walk, flight and fill.
+ *
+ * A read looks at its own tier, then follows the chain until a tier has the entry; every tier that missed gets a copy on
+ * the way back. Nothing here waits on a thread: chain_read_poll and chain_read_next answer ERR_AGAIN and the waker is
+ * called when it is worth asking again.
+ *
+ * How it works (flight.h has the details): each missed tier has one flight per (pool, id, wiring generation). A flight
+ * looks at the next tier; a hit there opens a *stream* (stream.h: one growing body, produced once by a fetch-lane task), a miss
+ * makes it follow the flight of that tier. So two walks that meet lower down share one fetch, and every flight on the way
+ * subscribes its own fill (fill.h) to the same stream. An entry found in the read's own tier, or in a local tier when no tier above
+ * wants a copy, is read directly from its pool.
+ *
+ * Read next: flight.h (states), stream.h, fill.h, wiring.h.
+ */
+#ifndef POOLS_CHAIN_CHAIN_H
+#define POOLS_CHAIN_CHAIN_H
+
+#include "pools/chain/wiring.h"
+#include "pools/base/executor.h"
+#include "pools/base/spool.h"
+#include "pools/base/waker.h"
+
+struct flights; /* the table of flights; one per process */
+
+struct flights_limits {
+    uint64_t entry_most_bytes; /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
+    uint64_t flight_max_bytes; /* above it a growing body moves to the spool */
+};
+struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir, const struct flights_limits *limits);
+/* Every chain_read must be closed; waits for running fetches and fills (they are cancelled when `cancel`). */
+void flights_drain(struct flights *flights, bool cancel);
+void flights_free(struct flights *flights);
+DEFINE_AUTO(struct flights, flights_free)
+
+/* What one tier did in a read; becomes a Cache-Status member (RFC 9211). */
+enum tier_result {
+    TIER_HIT,
+    TIER_MISS,   /* NOT_FOUND */
+    TIER_FAILED, /* skipped */
+    TIER_UNASKED /* below the hit */
+};
+struct tier_report {
+    char nickname[NICKNAME_BYTES];
+    enum tier_result result;
+    enum err kind;   /* TIER_FAILED: what it failed with */
+    bool stored;     /* a fill into it was begun */
+    bool collapsed;  /* its answer came from a flight that was already under way */
+};
+
+struct chain_read_options {
+    bool local_only; /* only-if-cached: look at tier 0 only */
+    bool no_store;   /* fill nothing */
+};
+
+struct chain_read; /* one client's read; one thread at a time, except that the waker may fire from any */
+
+/* Never blocks on storage: registers or joins and returns. Takes a reference to tiers; copies the id. */
+enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
+                          const struct chain_read_options *options, struct waker waker,
+                          struct chain_read **ret_read) MUST_USE;
+
+/* OK: the answer is ready (use the getters below). ERR_AGAIN: the waker will fire. ERR_NOT_FOUND: every tier answered NOT_FOUND. Else:
+ * the failure of the failed tier nearest the origin, recorded in op. May block on local storage: lanes only. */
+enum err chain_read_poll(struct chain_read *read, struct op *op) MUST_USE;
+
+/* After OK. */
+const struct meta *chain_read_meta(const struct chain_read *read);
+/* The whole body when it is complete in memory, else NULL; borrowed. */
+struct entry *chain_read_entry(const struct chain_read *read);
+/* After OK or any failure: one report per tier of the chain, tier 0 first. */
+unsigned chain_read_reports(const struct chain_read *read, const struct tier_report **ret_reports);
+
+/* Streams the body: OK with *ret_count > 0, OK with 0 = complete *and verified*, ERR_AGAIN, or a failure (the body must then be cut off). */
+enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
+/* At any point; no wake starts after it returned. The fetch goes on without this reader. NULL allowed. */
+void chain_read_close(struct chain_read *read);
+DEFINE_AUTO(struct chain_read, chain_read_close)
+
+#endif
