@@ -13,14 +13,13 @@
 #include <string.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format_index, first_index)                                                     \
-    __attribute__((format(printf, format_index, first_index)))
+#define PRINTF_LIKE(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
 #define NO_RETURN __attribute__((noreturn))
 
 /* Declares the pointer-to-pointer twin that AUTO needs, for an ender that accepts NULL. */
-#define DEFINE_AUTO(type, ender)                                                                   \
-    static inline void ender##_auto(type **held) {                                                 \
-        ender(*held);                                                                              \
+#define DEFINE_AUTO(type, ender)                                                                             \
+    static inline void ender##_auto(type **held) {                                                           \
+        ender(*held);                                                                                        \
     }
 
 /* AUTO(entry_unref) struct entry *entry = NULL; */
@@ -39,7 +38,7 @@ static inline void *steal_pointer(void *variable) {
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* From a member back to the object that embeds it. */
-#define CONTAINER_OF(member_pointer, type, member)                                                 \
-    ((type *)(void *)((char *)(member_pointer) - offsetof(type, member)))
+#define CONTAINER_OF(member_pointer, type, member)                                                           \
+    ((type *)(void *)((char *)(member_pointer)-offsetof(type, member)))
 
 #endif

@@ -15,36 +15,36 @@
 #include <stdbool.h>
 
 /*      name               word                  retryable */
-#define ERR_LIST(X)                                                                                \
-    X(ERR_INVALID, "invalid", false)                                                               \
-    X(ERR_UNAUTHENTICATED, "unauthenticated", false)                                               \
-    X(ERR_FORBIDDEN, "forbidden", false)                                                           \
-    X(ERR_NOT_FOUND, "not-found", false)                                                           \
-    X(ERR_METHOD, "method-not-allowed", false)                                                     \
-    X(ERR_EXISTS, "exists", false)                                                                 \
-    X(ERR_CONFLICT, "conflict", false)                                                             \
-    X(ERR_LENGTH, "length-required", false)                                                        \
-    X(ERR_PRECONDITION, "precondition", false)                                                     \
-    X(ERR_TOO_LARGE, "too-large", false)                                                           \
-    X(ERR_URI_TOO_LONG, "uri-too-long", false)                                                     \
-    X(ERR_UNSUPPORTED_MEDIA, "unsupported-media", false)                                           \
-    X(ERR_RANGE, "range", false)                                                                   \
-    X(ERR_LIMITED, "limited", true)                                                                \
-    X(ERR_HEADERS_TOO_LARGE, "headers-too-large", false)                                           \
-    X(ERR_INTERNAL, "internal", false)                                                             \
-    X(ERR_CONFIG, "config", false)                                                                 \
-    X(ERR_UNSUPPORTED, "unsupported", false)                                                       \
-    X(ERR_UNAVAILABLE, "unavailable", true)                                                        \
-    X(ERR_DENIED, "denied", false)                                                                 \
-    X(ERR_CORRUPT, "corrupt", false)                                                               \
-    X(ERR_BUSY, "busy", true)                                                                      \
-    X(ERR_THROTTLED, "throttled", true)                                                            \
-    X(ERR_TIMEOUT, "timeout", true)                                                                \
-    X(ERR_NO_SPACE, "no-space", false)                                                             \
-    X(ERR_LOOP, "loop", false)                                                                     \
-    X(ERR_NO_MEMORY, "no-memory", true)                                                            \
-    X(ERR_CANCELLED, "cancelled", false)                                                           \
-    X(ERR_AGAIN, "again", true)                                                                    \
+#define ERR_LIST(X)                                                                                          \
+    X(ERR_INVALID, "invalid", false)                                                                         \
+    X(ERR_UNAUTHENTICATED, "unauthenticated", false)                                                         \
+    X(ERR_FORBIDDEN, "forbidden", false)                                                                     \
+    X(ERR_NOT_FOUND, "not-found", false)                                                                     \
+    X(ERR_METHOD, "method-not-allowed", false)                                                               \
+    X(ERR_EXISTS, "exists", false)                                                                           \
+    X(ERR_CONFLICT, "conflict", false)                                                                       \
+    X(ERR_LENGTH, "length-required", false)                                                                  \
+    X(ERR_PRECONDITION, "precondition", false)                                                               \
+    X(ERR_TOO_LARGE, "too-large", false)                                                                     \
+    X(ERR_URI_TOO_LONG, "uri-too-long", false)                                                               \
+    X(ERR_UNSUPPORTED_MEDIA, "unsupported-media", false)                                                     \
+    X(ERR_RANGE, "range", false)                                                                             \
+    X(ERR_LIMITED, "limited", true)                                                                          \
+    X(ERR_HEADERS_TOO_LARGE, "headers-too-large", false)                                                     \
+    X(ERR_INTERNAL, "internal", false)                                                                       \
+    X(ERR_CONFIG, "config", false)                                                                           \
+    X(ERR_UNSUPPORTED, "unsupported", false)                                                                 \
+    X(ERR_UNAVAILABLE, "unavailable", true)                                                                  \
+    X(ERR_DENIED, "denied", false)                                                                           \
+    X(ERR_CORRUPT, "corrupt", false)                                                                         \
+    X(ERR_BUSY, "busy", true)                                                                                \
+    X(ERR_THROTTLED, "throttled", true)                                                                      \
+    X(ERR_TIMEOUT, "timeout", true)                                                                          \
+    X(ERR_NO_SPACE, "no-space", false)                                                                       \
+    X(ERR_LOOP, "loop", false)                                                                               \
+    X(ERR_NO_MEMORY, "no-memory", true)                                                                      \
+    X(ERR_CANCELLED, "cancelled", false)                                                                     \
+    X(ERR_AGAIN, "again", true)                                                                              \
     X(ERR_SUPERSEDED, "superseded", false)
 
 enum err {
@@ -56,75 +56,74 @@ enum err {
 };
 
 /* Reasons: name, kind, problem name (urn:lailad:problem:<name>), title. */
-#define REASON_LIST(X)                                                                             \
-    X(REASON_INVALID_REQUEST, ERR_INVALID, "invalid-request", "The request is malformed")          \
-    X(REASON_INVALID_ID, ERR_INVALID, "invalid-id", "The entry id is not valid")                   \
-    X(REASON_INVALID_NICKNAME, ERR_INVALID, "invalid-nickname", "The pool nickname is not valid")  \
-    X(REASON_INVALID_QUERY, ERR_INVALID, "invalid-query", "A query parameter is not valid")        \
-    X(REASON_INVALID_HEADER, ERR_INVALID, "invalid-header", "A request header is not valid")       \
-    X(REASON_INVALID_BODY, ERR_INVALID, "invalid-body", "The request body is not valid")           \
-    X(REASON_INVALID_CHAIN, ERR_INVALID, "invalid-chain", "A chain expression is not valid")       \
-    X(REASON_INVALID_CONFIG, ERR_INVALID, "invalid-config", "A pool option is not valid")          \
-    X(REASON_UNKNOWN_KIND, ERR_INVALID, "unknown-kind", "No such kind of pool")                    \
-    X(REASON_DIGEST_MISMATCH, ERR_INVALID, "digest-mismatch", "The body does not match the digest") \
-    X(REASON_BODY_INCOMPLETE, ERR_INVALID, "body-incomplete", "The body ended before its length")  \
-    X(REASON_CONFIRM_EMPTY, ERR_INVALID, "confirm-empty", "Emptying a pool needs all=true")        \
-    X(REASON_ID_TOO_LONG_FOR_POOL, ERR_INVALID, "id-too-long-for-pool",                            \
-      "The pool cannot hold an id this long")                                                      \
-    X(REASON_UNAUTHENTICATED, ERR_UNAUTHENTICATED, "unauthenticated", "A valid token is required") \
-    X(REASON_FORBIDDEN, ERR_FORBIDDEN, "forbidden", "The token does not allow this")               \
-    X(REASON_ROUTE_NOT_FOUND, ERR_NOT_FOUND, "route-not-found", "No such resource")                \
-    X(REASON_POOL_NOT_FOUND, ERR_NOT_FOUND, "pool-not-found", "No pool has this nickname")         \
-    X(REASON_ENTRY_NOT_FOUND, ERR_NOT_FOUND, "entry-not-found", "The entry is absent")             \
-    X(REASON_METHOD_NOT_ALLOWED, ERR_METHOD, "method-not-allowed", "The method is not allowed here") \
-    X(REASON_POOL_EXISTS, ERR_EXISTS, "pool-exists", "A pool with this nickname exists")           \
-    X(REASON_DECLARED_IN_CONFIG, ERR_CONFLICT, "declared-in-config",                               \
-      "The pool is declared in the configuration")                                                 \
-    X(REASON_POOL_IN_USE, ERR_CONFLICT, "pool-in-use", "Another pool proxies to this one")         \
-    X(REASON_POOL_PERMANENT, ERR_CONFLICT, "pool-permanent", "This pool always exists")            \
-    X(REASON_PROXY_CYCLE, ERR_CONFLICT, "proxy-cycle", "The link would close a cycle")             \
-    X(REASON_FILE_IN_USE, ERR_CONFLICT, "file-in-use", "Another pool uses this file")              \
-    X(REASON_POOL_READ_ONLY, ERR_CONFLICT, "pool-read-only", "The pool is read-only")              \
-    X(REASON_PRECONDITION_FAILED, ERR_PRECONDITION, "precondition-failed",                         \
-      "A precondition does not hold")                                                              \
-    X(REASON_NOT_LOCAL, ERR_PRECONDITION, "not-local", "The named pool does not hold the entry")   \
-    X(REASON_LENGTH_REQUIRED, ERR_LENGTH, "length-required", "The body needs a length")            \
-    X(REASON_TOO_LARGE, ERR_TOO_LARGE, "too-large", "The body is larger than allowed")             \
-    X(REASON_URI_TOO_LONG, ERR_URI_TOO_LONG, "uri-too-long", "The request target is too long")     \
-    X(REASON_UNSUPPORTED_MEDIA, ERR_UNSUPPORTED_MEDIA, "unsupported-media-type",                   \
-      "The media type is not supported here")                                                      \
-    X(REASON_RANGE, ERR_RANGE, "range-not-satisfiable", "The range cannot be satisfied")           \
-    X(REASON_RATE_LIMITED, ERR_LIMITED, "rate-limited", "Too many requests")                       \
-    X(REASON_HEADERS_TOO_LARGE, ERR_HEADERS_TOO_LARGE, "headers-too-large",                        \
-      "The request header is too large")                                                           \
-    X(REASON_INTERNAL, ERR_INTERNAL, "internal", "The service failed")                             \
-    X(REASON_BACKEND_CONFIG, ERR_CONFIG, "backend-misconfigured",                                  \
-      "The pool's backend is not set up as configured")                                            \
-    X(REASON_NO_SUCH_BUCKET, ERR_CONFIG, "bucket-not-found", "The bucket does not exist")          \
-    X(REASON_WRONG_REGION, ERR_CONFIG, "wrong-region", "The bucket is in another region")          \
-    X(REASON_NEEDS_CREDENTIALS, ERR_CONFIG, "needs-credentials", "The pool has no credentials")    \
-    X(REASON_UNSUPPORTED, ERR_UNSUPPORTED, "unsupported", "The pool cannot do this")               \
-    X(REASON_CONDITIONAL_WRITE_UNSUPPORTED, ERR_UNSUPPORTED, "conditional-write-unsupported",      \
-      "The backend cannot write conditionally")                                                    \
-    X(REASON_TRANSFER_CODING, ERR_UNSUPPORTED, "transfer-coding-unsupported",                      \
-      "The transfer coding is not supported")                                                      \
-    X(REASON_METHOD_UNKNOWN, ERR_UNSUPPORTED, "method-unknown", "The method is not implemented")   \
-    X(REASON_UNAVAILABLE, ERR_UNAVAILABLE, "tier-unavailable", "A tier cannot be reached")         \
-    X(REASON_POOL_FAILED, ERR_UNAVAILABLE, "pool-failed", "The pool could not be opened")          \
-    X(REASON_IO, ERR_UNAVAILABLE, "tier-io-error", "A tier's storage reported an error")           \
-    X(REASON_DENIED, ERR_DENIED, "tier-denied", "A tier refused our credentials")                  \
-    X(REASON_CLOCK_SKEW, ERR_DENIED, "clock-skew", "A tier says our clock is wrong")               \
-    X(REASON_CORRUPT, ERR_CORRUPT, "entry-corrupt", "The stored entry is damaged")                 \
-    X(REASON_BAD_ANSWER, ERR_CORRUPT, "tier-bad-answer", "A tier answered something unusable")     \
-    X(REASON_BUSY, ERR_BUSY, "busy", "The service is busy")                                        \
-    X(REASON_LOADING, ERR_BUSY, "pool-loading", "The pool is still loading")                       \
-    X(REASON_DRAINING, ERR_BUSY, "draining", "The service is shutting down")                       \
-    X(REASON_THROTTLED, ERR_THROTTLED, "tier-throttled", "A tier asked us to slow down")           \
-    X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                \
-    X(REASON_NO_SPACE, ERR_NO_SPACE, "no-space", "There is no room for the entry")                 \
-    X(REASON_LOOP, ERR_LOOP, "loop-detected", "The request went in a circle")                      \
-    X(REASON_NO_MEMORY, ERR_NO_MEMORY, "no-memory", "The service is out of memory")                \
-    X(REASON_CANCELLED, ERR_CANCELLED, "cancelled", "The operation was cancelled")                 \
+#define REASON_LIST(X)                                                                                       \
+    X(REASON_INVALID_REQUEST, ERR_INVALID, "invalid-request", "The request is malformed")                    \
+    X(REASON_INVALID_ID, ERR_INVALID, "invalid-id", "The entry id is not valid")                             \
+    X(REASON_INVALID_NICKNAME, ERR_INVALID, "invalid-nickname", "The pool nickname is not valid")            \
+    X(REASON_INVALID_QUERY, ERR_INVALID, "invalid-query", "A query parameter is not valid")                  \
+    X(REASON_INVALID_HEADER, ERR_INVALID, "invalid-header", "A request header is not valid")                 \
+    X(REASON_INVALID_BODY, ERR_INVALID, "invalid-body", "The request body is not valid")                     \
+    X(REASON_INVALID_CHAIN, ERR_INVALID, "invalid-chain", "A chain expression is not valid")                 \
+    X(REASON_INVALID_CONFIG, ERR_INVALID, "invalid-config", "A pool option is not valid")                    \
+    X(REASON_UNKNOWN_KIND, ERR_INVALID, "unknown-kind", "No such kind of pool")                              \
+    X(REASON_DIGEST_MISMATCH, ERR_INVALID, "digest-mismatch", "The body does not match the digest")          \
+    X(REASON_BODY_INCOMPLETE, ERR_INVALID, "body-incomplete", "The body ended before its length")            \
+    X(REASON_CONFIRM_EMPTY, ERR_INVALID, "confirm-empty", "Emptying a pool needs all=true")                  \
+    X(REASON_ID_TOO_LONG_FOR_POOL, ERR_INVALID, "id-too-long-for-pool",                                      \
+      "The pool cannot hold an id this long")                                                                \
+    X(REASON_UNAUTHENTICATED, ERR_UNAUTHENTICATED, "unauthenticated", "A valid token is required")           \
+    X(REASON_FORBIDDEN, ERR_FORBIDDEN, "forbidden", "The token does not allow this")                         \
+    X(REASON_ROUTE_NOT_FOUND, ERR_NOT_FOUND, "route-not-found", "No such resource")                          \
+    X(REASON_POOL_NOT_FOUND, ERR_NOT_FOUND, "pool-not-found", "No pool has this nickname")                   \
+    X(REASON_ENTRY_NOT_FOUND, ERR_NOT_FOUND, "entry-not-found", "The entry is absent")                       \
+    X(REASON_METHOD_NOT_ALLOWED, ERR_METHOD, "method-not-allowed", "The method is not allowed here")         \
+    X(REASON_POOL_EXISTS, ERR_EXISTS, "pool-exists", "A pool with this nickname exists")                     \
+    X(REASON_DECLARED_IN_CONFIG, ERR_CONFLICT, "declared-in-config",                                         \
+      "The pool is declared in the configuration")                                                           \
+    X(REASON_POOL_IN_USE, ERR_CONFLICT, "pool-in-use", "Another pool proxies to this one")                   \
+    X(REASON_POOL_PERMANENT, ERR_CONFLICT, "pool-permanent", "This pool always exists")                      \
+    X(REASON_PROXY_CYCLE, ERR_CONFLICT, "proxy-cycle", "The link would close a cycle")                       \
+    X(REASON_FILE_IN_USE, ERR_CONFLICT, "file-in-use", "Another pool uses this file")                        \
+    X(REASON_POOL_READ_ONLY, ERR_CONFLICT, "pool-read-only", "The pool is read-only")                        \
+    X(REASON_PRECONDITION_FAILED, ERR_PRECONDITION, "precondition-failed", "A precondition does not hold")   \
+    X(REASON_NOT_LOCAL, ERR_PRECONDITION, "not-local", "The named pool does not hold the entry")             \
+    X(REASON_LENGTH_REQUIRED, ERR_LENGTH, "length-required", "The body needs a length")                      \
+    X(REASON_TOO_LARGE, ERR_TOO_LARGE, "too-large", "The body is larger than allowed")                       \
+    X(REASON_URI_TOO_LONG, ERR_URI_TOO_LONG, "uri-too-long", "The request target is too long")               \
+    X(REASON_UNSUPPORTED_MEDIA, ERR_UNSUPPORTED_MEDIA, "unsupported-media-type",                             \
+      "The media type is not supported here")                                                                \
+    X(REASON_RANGE, ERR_RANGE, "range-not-satisfiable", "The range cannot be satisfied")                     \
+    X(REASON_RATE_LIMITED, ERR_LIMITED, "rate-limited", "Too many requests")                                 \
+    X(REASON_HEADERS_TOO_LARGE, ERR_HEADERS_TOO_LARGE, "headers-too-large",                                  \
+      "The request header is too large")                                                                     \
+    X(REASON_INTERNAL, ERR_INTERNAL, "internal", "The service failed")                                       \
+    X(REASON_BACKEND_CONFIG, ERR_CONFIG, "backend-misconfigured",                                            \
+      "The pool's backend is not set up as configured")                                                      \
+    X(REASON_NO_SUCH_BUCKET, ERR_CONFIG, "bucket-not-found", "The bucket does not exist")                    \
+    X(REASON_WRONG_REGION, ERR_CONFIG, "wrong-region", "The bucket is in another region")                    \
+    X(REASON_NEEDS_CREDENTIALS, ERR_CONFIG, "needs-credentials", "The pool has no credentials")              \
+    X(REASON_UNSUPPORTED, ERR_UNSUPPORTED, "unsupported", "The pool cannot do this")                         \
+    X(REASON_CONDITIONAL_WRITE_UNSUPPORTED, ERR_UNSUPPORTED, "conditional-write-unsupported",                \
+      "The backend cannot write conditionally")                                                              \
+    X(REASON_TRANSFER_CODING, ERR_UNSUPPORTED, "transfer-coding-unsupported",                                \
+      "The transfer coding is not supported")                                                                \
+    X(REASON_METHOD_UNKNOWN, ERR_UNSUPPORTED, "method-unknown", "The method is not implemented")             \
+    X(REASON_UNAVAILABLE, ERR_UNAVAILABLE, "tier-unavailable", "A tier cannot be reached")                   \
+    X(REASON_POOL_FAILED, ERR_UNAVAILABLE, "pool-failed", "The pool could not be opened")                    \
+    X(REASON_IO, ERR_UNAVAILABLE, "tier-io-error", "A tier's storage reported an error")                     \
+    X(REASON_DENIED, ERR_DENIED, "tier-denied", "A tier refused our credentials")                            \
+    X(REASON_CLOCK_SKEW, ERR_DENIED, "clock-skew", "A tier says our clock is wrong")                         \
+    X(REASON_CORRUPT, ERR_CORRUPT, "entry-corrupt", "The stored entry is damaged")                           \
+    X(REASON_BAD_ANSWER, ERR_CORRUPT, "tier-bad-answer", "A tier answered something unusable")               \
+    X(REASON_BUSY, ERR_BUSY, "busy", "The service is busy")                                                  \
+    X(REASON_LOADING, ERR_BUSY, "pool-loading", "The pool is still loading")                                 \
+    X(REASON_DRAINING, ERR_BUSY, "draining", "The service is shutting down")                                 \
+    X(REASON_THROTTLED, ERR_THROTTLED, "tier-throttled", "A tier asked us to slow down")                     \
+    X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                          \
+    X(REASON_NO_SPACE, ERR_NO_SPACE, "no-space", "There is no room for the entry")                           \
+    X(REASON_LOOP, ERR_LOOP, "loop-detected", "The request went in a circle")                                \
+    X(REASON_NO_MEMORY, ERR_NO_MEMORY, "no-memory", "The service is out of memory")                          \
+    X(REASON_CANCELLED, ERR_CANCELLED, "cancelled", "The operation was cancelled")                           \
     X(REASON_SUPERSEDED, ERR_SUPERSEDED, "superseded", "A newer local write came first")
 
 enum reason {

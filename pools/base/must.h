@@ -12,11 +12,11 @@
 /* Prints where and what to standard error and aborts. Async-signal unsafe; never returns. */
 void must_fail(const char *expression, const char *file, int line) NO_RETURN;
 
-#define MUST(expression)                                                                           \
-    do {                                                                                           \
-        if (!(expression)) {                                                                       \
-            must_fail(#expression, __FILE__, __LINE__);                                            \
-        }                                                                                          \
+#define MUST(expression)                                                                                     \
+    do {                                                                                                     \
+        if (!(expression)) {                                                                                 \
+            must_fail(#expression, __FILE__, __LINE__);                                                      \
+        }                                                                                                    \
     } while (0)
 
 #endif

@@ -15,17 +15,18 @@
 #include <stdint.h>
 
 enum mutex_rank {
-    RANK_STATE = 5,     /* pools/state: the SQLite connection */
-    RANK_REGISTRY = 10, /* pools/registry */
-    RANK_WIRING = 20,   /* pools/chain/wiring */
-    RANK_FLIGHTS = 30,  /* pools/chain/flight: the table of flights and each flight's state */
-    RANK_STREAM = 35,   /* pools/chain/stream: one growing body */
-    RANK_FENCE = 40,    /* pools/fence: fills in progress on one pool */
-    RANK_KIND = 50,     /* a backend's own outer lock */
+    RANK_STATE = 5,       /* pools/state: the SQLite connection */
+    RANK_REGISTRY = 10,   /* pools/registry */
+    RANK_WIRING = 20,     /* pools/chain/wiring */
+    RANK_FLIGHTS = 30,    /* pools/chain/flight: the table of flights and each flight's state */
+    RANK_STREAM = 35,     /* pools/chain/stream: one growing body */
+    RANK_FENCE = 40,      /* pools/fence: fills in progress on one pool */
+    RANK_KIND = 50,       /* a backend's own outer lock */
     RANK_KIND_INNER = 55, /* a backend's inner lock, taken under its outer one */
-    RANK_EXCHANGE = 60, /* server/exchange: one request */
-    RANK_REAPER = 70,   /* server/reaper: the table of connections */
-    RANK_EXECUTOR = 80, /* base/executor: one lane's queue */
+    RANK_EXCHANGE = 60,   /* server/exchange: one request */
+    RANK_REAPER = 70,     /* server/reaper: the table of connections */
+    RANK_SPOOL = 75,      /* base/spool: one spool's memory and size */
+    RANK_EXECUTOR = 80,   /* base/executor: one lane's queue */
     RANK_LOG = 90
 };
 

@@ -19,7 +19,7 @@
 /* What went wrong, by whom. Plain data: copied freely (a flight hands it to all its readers). */
 struct fault {
     enum reason reason;
-    unsigned retry_after_s; /* 0 = no advice */
+    unsigned retry_after_s;   /* 0 = no advice */
     char pool[OP_POOL_BYTES]; /* nickname of the pool that failed, "" = none */
     char detail[OP_DETAIL_BYTES];
 };
