@@ -6,17 +6,17 @@
 #ifndef POOLS_CONDITION_H
 #define POOLS_CONDITION_H
 
-#include "pools/entry.h"
 #include "pools/base/op.h"
+#include "pools/entry.h"
 
 #define CONDITION_MOST_TAGS 16
 
 enum condition_kind {
     CONDITION_NONE,
-    CONDITION_ABSENT,      /* If-None-Match: * */
-    CONDITION_PRESENT,     /* If-Match: * */
-    CONDITION_MATCH,       /* If-Match: "a", "b": present with one of the tags */
-    CONDITION_NONE_MATCH   /* If-None-Match: "a", "b": absent or with another tag */
+    CONDITION_ABSENT,    /* If-None-Match: * */
+    CONDITION_PRESENT,   /* If-Match: * */
+    CONDITION_MATCH,     /* If-Match: "a", "b": present with one of the tags */
+    CONDITION_NONE_MATCH /* If-None-Match: "a", "b": absent or with another tag */
 };
 
 struct condition {
@@ -30,6 +30,7 @@ bool condition_tag_matches(const struct meta *meta, const char *etag);
 
 /* current = NULL when the pool has no entry. condition may be NULL. ERR_PRECONDITION recorded, reason
  * REASON_NOT_LOCAL when an entry was demanded and there is none. */
-enum err condition_check(struct op *op, const struct condition *condition, const struct meta *current) MUST_USE;
+enum err condition_check(struct op *op, const struct condition *condition,
+                         const struct meta *current) MUST_USE;
 
 #endif

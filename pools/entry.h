@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #define SIZE_UNKNOWN UINT64_MAX
-#define META_TYPE_BYTES 256       /* content type and the NUL */
-#define META_ENCODING_BYTES 64    /* content encoding and the NUL */
-#define META_VALIDATOR_BYTES 128  /* "<kind>-<backend validator>" and the NUL */
+#define META_TYPE_BYTES 256      /* content type and the NUL */
+#define META_ENCODING_BYTES 64   /* content encoding and the NUL */
+#define META_VALIDATOR_BYTES 128 /* "<kind>-<backend validator>" and the NUL */
 #define META_EXTENSION_MOST_BYTES 2048
 #define META_DEFAULT_TYPE "application/octet-stream"
 

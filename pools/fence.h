@@ -46,7 +46,8 @@ void fence_table_init(struct fence_table *table);
 void fence_table_fini(struct fence_table *table); /* no fence may be raised */
 
 /* ERR_NO_MEMORY recorded; then the fence is not raised and the caller must not fill. Several fences may stand on one key. */
-enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fence, const struct id *id) MUST_USE;
+enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fence,
+                     const struct id *id) MUST_USE;
 /* State 2. Must happen before any reader can see the end of the body. */
 void fence_settling(struct fence_table *table, struct fence *fence);
 /* State 3; legal on a fence that was never raised. */

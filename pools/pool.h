@@ -20,12 +20,12 @@
 #ifndef POOLS_POOL_H
 #define POOLS_POOL_H
 
+#include "pools/base/op.h"
 #include "pools/condition.h"
 #include "pools/entry.h"
 #include "pools/fence.h"
 #include "pools/id.h"
 #include "pools/settings.h"
-#include "pools/base/op.h"
 
 #include <stdatomic.h>
 
@@ -33,17 +33,17 @@ struct pool;
 
 /* ---- what a kind can do: facts and limits, not wishes ---- */
 struct pool_capabilities {
-    bool ranges;         /* open_reader honours offset and length */
-    bool create_only;    /* CONDITION_ABSENT is atomic */
-    bool if_match;       /* CONDITION_MATCH / PRESENT / NONE_MATCH are atomic */
-    bool fill_fence;     /* fence check and commit are one step; false = stat-then-put */
-    bool durable;        /* 2xx on a write survives power loss */
-    bool never_blocks;   /* every slot answers from memory */
-    bool remote;         /* behind a network: request work goes to LANE_REMOTE, fills finish in the background */
-    bool stores_hold;    /* keeps owned / cached */
-    bool stores_meta;    /* keeps content type, encoding, sha-256 and times of what we write */
-    bool tells_created;  /* commit knows whether the entry was new */
-    bool evicts;         /* may evict cached copies */
+    bool ranges;       /* open_reader honours offset and length */
+    bool create_only;  /* CONDITION_ABSENT is atomic */
+    bool if_match;     /* CONDITION_MATCH / PRESENT / NONE_MATCH are atomic */
+    bool fill_fence;   /* fence check and commit are one step; false = stat-then-put */
+    bool durable;      /* 2xx on a write survives power loss */
+    bool never_blocks; /* every slot answers from memory */
+    bool remote;      /* behind a network: request work goes to LANE_REMOTE, fills finish in the background */
+    bool stores_hold; /* keeps owned / cached */
+    bool stores_meta; /* keeps content type, encoding, sha-256 and times of what we write */
+    bool tells_created;        /* commit knows whether the entry was new */
+    bool evicts;               /* may evict cached copies */
     uint64_t max_object_bytes; /* 0 = no limit */
     size_t max_key_bytes;      /* of the id as the backend encodes it; 0 = no limit */
     unsigned max_parallel;     /* concurrent slots that make sense; 0 = no limit */
@@ -51,11 +51,11 @@ struct pool_capabilities {
 
 enum pool_state {
     POOL_OK,
-    POOL_LOADING,           /* answers by name meanwhile, lists late */
-    POOL_UNAVAILABLE,       /* remote, down, being retried */
-    POOL_FAILED,            /* could not be opened */
+    POOL_LOADING,     /* answers by name meanwhile, lists late */
+    POOL_UNAVAILABLE, /* remote, down, being retried */
+    POOL_FAILED,      /* could not be opened */
     POOL_READ_ONLY,
-    POOL_POISONED,          /* a failed sync: no writes until reopened */
+    POOL_POISONED, /* a failed sync: no writes until reopened */
     POOL_NEEDS_CREDENTIALS
 };
 
@@ -89,7 +89,8 @@ struct reader {
 
 /* ---- writers ---- */
 struct write_options {
-    struct meta meta; /* type, encoding, hold, created_ms, extension; size_bytes if known; sha256 if the sender
+    struct meta
+        meta; /* type, encoding, hold, created_ms, extension; size_bytes if known; sha256 if the sender
                        * declared it (checked by the front door). Borrowed for the call. */
     const struct condition *condition; /* NULL = none; borrowed until close */
     const struct fence *fence;         /* not NULL = this is a fill: see fence.h */
@@ -106,8 +107,8 @@ struct writer_ops {
     enum err (*write)(struct writer *writer, struct op *op, const void *bytes, size_t count);
     /* Publishes. Every byte has been written; size and sha256 are the whole body's. ERR_SUPERSEDED when the fence does
      * not hold or an owned entry stands in a fill's way, ERR_PRECONDITION when the condition does not hold. */
-    enum err (*commit)(struct writer *writer, struct op *op, uint64_t size_bytes, const uint8_t sha256[SHA256_BYTES],
-                       struct commit_result *ret_result);
+    enum err (*commit)(struct writer *writer, struct op *op, uint64_t size_bytes,
+                       const uint8_t sha256[SHA256_BYTES], struct commit_result *ret_result);
     void (*close)(struct writer *writer); /* exactly once; without a successful commit = abort */
 };
 struct writer {
@@ -128,13 +129,13 @@ enum err listing_add(struct listing *listing, struct op *op, const char *id, siz
 struct pool_ops {
     const char *kind;
     /* Required */
-    enum err (*open_reader)(struct pool *pool, struct op *op, const struct id *id, const struct read_options *options,
-                            struct reader **ret_reader);
-    enum err (*open_writer)(struct pool *pool, struct op *op, const struct id *id, const struct write_options *options,
-                            struct writer **ret_writer);
+    enum err (*open_reader)(struct pool *pool, struct op *op, const struct id *id,
+                            const struct read_options *options, struct reader **ret_reader);
+    enum err (*open_writer)(struct pool *pool, struct op *op, const struct id *id,
+                            const struct write_options *options, struct writer **ret_writer);
     enum err (*stat)(struct pool *pool, struct op *op, const struct id *id, struct meta *ret_meta);
-    enum err (*remove)(struct pool *pool, struct op *op, const struct id *id, const struct condition *condition,
-                       bool *ret_existed);
+    enum err (*remove)(struct pool *pool, struct op *op, const struct id *id,
+                       const struct condition *condition, bool *ret_existed);
     /* prefix is on the decoded id ("" = all), cursor NULL = from the start, at most `limit` ids. An id present
      * throughout appears exactly once over the pages. A cursor that is not ours: ERR_INVALID (REASON_INVALID_QUERY). */
     enum err (*list)(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
@@ -174,9 +175,9 @@ struct pool {
 
 /* ---- what a kind is to kinds.c ---- */
 struct pool_environment {
-    const char *data_dir;          /* absolute */
-    struct spool_dir *spool_dir;   /* bodies on their way to a backend */
-    bool from_rest;                /* stricter paths (design.md 13.4) */
+    const char *data_dir;        /* absolute */
+    struct spool_dir *spool_dir; /* bodies on their way to a backend */
+    bool from_rest;              /* stricter paths (design.md 13.4) */
 };
 
 struct pool_kind {
@@ -206,8 +207,8 @@ enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_en
 enum err pool_peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) MUST_USE;
 /* Each of these first waits (bounded) for a settling fill of the key, except pool_open_reader_unfenced, which the
  * flight that raised the fence itself uses. options NULL = all of it. */
-enum err pool_open_reader(struct pool *pool, struct op *op, const struct id *id, const struct read_options *options,
-                          struct reader **ret_reader) MUST_USE;
+enum err pool_open_reader(struct pool *pool, struct op *op, const struct id *id,
+                          const struct read_options *options, struct reader **ret_reader) MUST_USE;
 enum err pool_open_reader_unfenced(struct pool *pool, struct op *op, const struct id *id,
                                    const struct read_options *options, struct reader **ret_reader) MUST_USE;
 enum err pool_stat(struct pool *pool, struct op *op, const struct id *id, struct meta *ret_meta) MUST_USE;
@@ -222,17 +223,20 @@ void pool_set_cached_evictable(struct pool *pool, bool evictable);
 bool pool_proves_not_owned(struct pool *pool, const struct id *id);
 const char *pool_state_word(enum pool_state state); /* "ok", "loading", ... */
 
-enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
+enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size_t cap,
+                     size_t *ret_count) MUST_USE;
 void reader_close(struct reader *reader); /* NULL allowed */
 DEFINE_AUTO(struct reader, reader_close)
 
 /* The front door's writer: counts, hashes, checks a declared size and digest (ERR_INVALID: REASON_BODY_INCOMPLETE,
  * REASON_DIGEST_MISMATCH; ERR_TOO_LARGE), breaks fences at commit (unless it is a fill), then commits. */
 struct pool_writer;
-enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id, const struct write_options *options,
-                          struct pool_writer **ret_writer) MUST_USE;
-enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void *bytes, size_t count) MUST_USE;
-enum err pool_writer_commit(struct pool_writer *writer, struct op *op, struct commit_result *ret_result) MUST_USE;
+enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
+                          const struct write_options *options, struct pool_writer **ret_writer) MUST_USE;
+enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void *bytes,
+                           size_t count) MUST_USE;
+enum err pool_writer_commit(struct pool_writer *writer, struct op *op,
+                            struct commit_result *ret_result) MUST_USE;
 void pool_writer_close(struct pool_writer *writer);
 DEFINE_AUTO(struct pool_writer, pool_writer_close)
 /* A whole entry: put_entry where the kind has it, else a writer. entry->meta.has_sha256 must be true. */

@@ -25,10 +25,10 @@ struct option {
     const char *name;
     enum option_type type;
     bool required;
-    bool secret;              /* never shown; ${NAME} allowed over REST only here */
-    const char *default_text; /* as it would be written: "256MiB", "path", "true"; NULL = unset */
-    uint64_t least, most;     /* OPTION_BYTES and OPTION_COUNT; most 0 = no limit */
-    const char *const *choices; /* NULL-terminated */
+    bool secret;                 /* never shown; ${NAME} allowed over REST only here */
+    const char *default_text;    /* as it would be written: "256MiB", "path", "true"; NULL = unset */
+    uint64_t least, most;        /* OPTION_BYTES and OPTION_COUNT; most 0 = no limit */
+    const char *const *choices;  /* NULL-terminated */
     const char *fallback_secret; /* name in the secrets file used when unset: "AWS_REGION"; NULL = none */
     const char *sentence;        /* for the reference */
 };
@@ -36,14 +36,19 @@ struct option {
 struct settings; /* values of one pool for one kind's option table; immutable once the pool is open */
 
 struct settings *settings_new(const struct option *options, size_t option_count); /* NULL = out of memory */
-void settings_free(struct settings *settings); /* wipes secrets */
+void settings_free(struct settings *settings);                                    /* wipes secrets */
 DEFINE_AUTO(struct settings, settings_free)
 
 /* Each checks the row: unknown name, wrong type, out of bounds -> ERR_INVALID (REASON_INVALID_CONFIG) naming the
  * option and what was expected. A later set replaces an earlier one. */
-enum err settings_set_text(struct settings *settings, struct op *op, const char *name, const char *text) MUST_USE;
-enum err settings_set_number(struct settings *settings, struct op *op, const char *name, int64_t number) MUST_USE;
+enum err settings_set_text(struct settings *settings, struct op *op, const char *name,
+                           const char *text) MUST_USE;
+enum err settings_set_number(struct settings *settings, struct op *op, const char *name,
+                             int64_t number) MUST_USE;
 enum err settings_set_flag(struct settings *settings, struct op *op, const char *name, bool flag) MUST_USE;
+/* A value of any type as the text settings_each_set gave (state.db). */
+enum err settings_set_stored(struct settings *settings, struct op *op, const char *name,
+                             const char *text) MUST_USE;
 /* After the last set: fills defaults, refuses a missing required option. */
 enum err settings_finish(struct settings *settings, struct op *op) MUST_USE;
 

@@ -40,5 +40,7 @@ static inline void *steal_pointer(void *variable) {
 /* From a member back to the object that embeds it. */
 #define CONTAINER_OF(member_pointer, type, member)                                                           \
     ((type *)(void *)((char *)(member_pointer)-offsetof(type, member)))
+#define CONTAINER_OF_CONST(member_pointer, type, member)                                                     \
+    ((const type *)(const void *)((const char *)(member_pointer)-offsetof(type, member)))
 
 #endif
