@@ -46,6 +46,10 @@ struct request_io {
     /* OK and a count > 0; OK and 0 = the body is complete; ERR_AGAIN = request_wake will come; ERR_CANCELLED = the client
      * left or lied about the length. Lanes only. */
     enum err (*read_body)(struct request *request, void *ret_bytes, size_t cap, size_t *ret_count);
+    /* Whether the server already keeps the finished answer of a plain 200 GET of this very entry; true stays true while the
+     * entry lives. Then a handler that would set `reusable` may answer status 200, BODY_ENTRY with its entry and
+     * `reusable` and leave out every header: the kept ones are sent. Any thread, no lock. NULL = the server keeps none. */
+    bool (*has_prepared)(const struct request *request, const struct entry *entry);
 };
 
 struct request {
