@@ -1,17 +1,16 @@
-/* pool.c - the front door to a pool: arguments, capabilities, fences, counters, digests; then the backend. See pool.h.
+/* pool.c - the front door to a pool: arguments, capabilities, fences, counters; then the backend. See pool.h.
  *
- * Every call into a backend passes through this file exactly once, so what is checked here is checked for
- * every kind. It keeps no state of its own: everything lives in struct pool.
+ * Every call into a backend passes through this file or pool_writer.c exactly once, so what is checked here is
+ * checked for every kind. It keeps no state of its own: everything lives in struct pool.
  */
 #include "pools/pool.h"
 
 #include "pools/base/must.h"
+#include "pools/pool_checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(pool, counter) atomic_fetch_add_explicit(&(pool)->stats.counter, 1, memory_order_relaxed)
 
 void pool_init(struct pool *pool, const struct pool_ops *ops, const struct pool_capabilities *capabilities,
                const char *nickname, struct settings *settings) {
@@ -52,8 +51,7 @@ void pool_unref(struct pool *pool) {
     }
 }
 
-/* Signs a failure with the pool's name (the first to sign wins) and counts it, except what is an answer rather than a failure. */
-static enum err sign(struct pool *pool, struct op *op, enum err err) {
+enum err pool_sign(struct pool *pool, struct op *op, enum err err) {
     switch (err) {
     case OK:
     case ERR_AGAIN:
@@ -64,7 +62,7 @@ static enum err sign(struct pool *pool, struct op *op, enum err err) {
     case ERR_CANCELLED:
         break;
     default:
-        COUNT(pool, failures);
+        POOL_COUNT(pool, failures);
         break;
     }
     if (!op->fault.pool[0]) {
@@ -91,16 +89,16 @@ static bool id_fits(const struct pool *pool, const struct id *id) {
 
 /* A read of an id the backend could never hold is a plain miss; a write is the client's error (design.md 13.11). */
 static enum err absent(struct pool *pool, struct op *op) {
-    return sign(pool, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool does not have the entry"));
+    return pool_sign(pool, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool does not have the entry"));
 }
 
-static enum err check_writable(struct pool *pool, struct op *op, const struct id *id,
-                               const struct condition *condition) {
+enum err pool_check_writable(struct pool *pool, struct op *op, const struct id *id,
+                             const struct condition *condition) {
     if (!id_fits(pool, id)) {
-        return sign(pool, op,
-                    op_fail(op, REASON_ID_TOO_LONG_FOR_POOL,
-                            "the id takes more than the %zu bytes a key may have here",
-                            pool->capabilities.max_key_bytes));
+        return pool_sign(pool, op,
+                         op_fail(op, REASON_ID_TOO_LONG_FOR_POOL,
+                                 "the id takes more than the %zu bytes a key may have here",
+                                 pool->capabilities.max_key_bytes));
     }
     if (!condition || condition->kind == CONDITION_NONE) {
         return OK;
@@ -108,9 +106,9 @@ static enum err check_writable(struct pool *pool, struct op *op, const struct id
     bool can =
         condition->kind == CONDITION_ABSENT ? pool->capabilities.create_only : pool->capabilities.if_match;
     if (!can) {
-        return sign(pool, op,
-                    op_fail(op, REASON_CONDITIONAL_WRITE_UNSUPPORTED,
-                            "a %s pool cannot judge this precondition", pool->ops->kind));
+        return pool_sign(pool, op,
+                         op_fail(op, REASON_CONDITIONAL_WRITE_UNSUPPORTED,
+                                 "a %s pool cannot judge this precondition", pool->ops->kind));
     }
     return OK;
 }
@@ -121,7 +119,7 @@ enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_en
     }
     enum err err = pool->ops->peek(pool, id, ret_entry);
     if (err == OK) {
-        COUNT(pool, hits);
+        POOL_COUNT(pool, hits);
     } else if (err == ERR_NOT_FOUND && fence_is_settling(&pool->fences, id)) {
         return ERR_AGAIN;
     }
@@ -144,19 +142,19 @@ enum err pool_open_reader_unfenced(struct pool *pool, struct op *op, const struc
     }
     bool ranged = options->offset || options->length != UINT64_MAX;
     if (ranged && !pool->capabilities.ranges) {
-        return sign(pool, op,
-                    op_fail(op, REASON_UNSUPPORTED, "a %s pool cannot read ranges", pool->ops->kind));
+        return pool_sign(pool, op,
+                         op_fail(op, REASON_UNSUPPORTED, "a %s pool cannot read ranges", pool->ops->kind));
     }
     if (!id_fits(pool, id)) {
         return absent(pool, op);
     }
     enum err err = pool->ops->open_reader(pool, op, id, options, ret_reader);
     if (err == OK) {
-        COUNT(pool, hits);
+        POOL_COUNT(pool, hits);
     } else if (err == ERR_NOT_FOUND) {
-        COUNT(pool, misses);
+        POOL_COUNT(pool, misses);
     }
-    return sign(pool, op, err);
+    return pool_sign(pool, op, err);
 }
 
 enum err pool_open_reader(struct pool *pool, struct op *op, const struct id *id,
@@ -170,7 +168,7 @@ enum err pool_stat(struct pool *pool, struct op *op, const struct id *id, struct
         return absent(pool, op);
     }
     fence_wait_settled(&pool->fences, op, id);
-    return sign(pool, op, pool->ops->stat(pool, op, id, ret_meta));
+    return pool_sign(pool, op, pool->ops->stat(pool, op, id, ret_meta));
 }
 
 enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, const struct condition *condition,
@@ -180,9 +178,9 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
         if (!err) {
             *ret_existed = false;
         }
-        return sign(pool, op, err);
+        return pool_sign(pool, op, err);
     }
-    enum err err = check_writable(pool, op, id, condition);
+    enum err err = pool_check_writable(pool, op, id, condition);
     if (err) {
         return err;
     }
@@ -190,8 +188,8 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
      * no fill under way brings the entry back. */
     fence_wait_settled(&pool->fences, op, id);
     fence_break(&pool->fences, id);
-    COUNT(pool, removes);
-    return sign(pool, op, pool->ops->remove(pool, op, id, condition, ret_existed));
+    POOL_COUNT(pool, removes);
+    return pool_sign(pool, op, pool->ops->remove(pool, op, id, condition, ret_existed));
 }
 
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
@@ -201,7 +199,7 @@ enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const c
     enum err err = pool->ops->list(pool, op, prefix, cursor, limit, &listing);
     if (err) {
         listing_fini(&listing);
-        return sign(pool, op, err);
+        return pool_sign(pool, op, err);
     }
     *ret_listing = listing;
     return OK;
@@ -211,7 +209,7 @@ enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     fence_wait_all_settled(&pool->fences, op);
     fence_break_all(&pool->fences);
     *ret_removed = 0;
-    return sign(pool, op, pool->ops->empty(pool, op, ret_removed));
+    return pool_sign(pool, op, pool->ops->empty(pool, op, ret_removed));
 }
 
 void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
@@ -282,155 +280,4 @@ enum err listing_add(struct listing *listing, struct op *op, const char *id, siz
     copy[bytes] = '\0';
     listing->ids[listing->count++] = copy;
     return OK;
-}
-
-/* ---- the front door's writer ---- */
-
-struct pool_writer {
-    struct pool *pool;     /* referenced */
-    struct writer *writer; /* the backend's */
-    struct digest *digest;
-    struct id id;        /* id_text */
-    uint64_t size_bytes; /* written so far */
-    uint64_t declared_bytes;
-    bool sha256_declared;
-    uint8_t declared_sha256[SHA256_BYTES];
-    bool is_fill;
-    char id_text[ID_MOST_BYTES + 1];
-};
-
-static enum err too_large(struct pool *pool, struct op *op) {
-    return sign(pool, op,
-                op_fail(op, REASON_TOO_LARGE, "the pool holds bodies of at most %llu bytes",
-                        (unsigned long long)pool->capabilities.max_object_bytes));
-}
-
-enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
-                          const struct write_options *options, struct pool_writer **ret_writer) {
-    enum err err = check_writable(pool, op, id, options->condition);
-    if (err) {
-        return err;
-    }
-    uint64_t most_bytes = pool->capabilities.max_object_bytes;
-    if (most_bytes && options->meta.size_bytes != SIZE_UNKNOWN && options->meta.size_bytes > most_bytes) {
-        return too_large(pool, op);
-    }
-    AUTO(pool_writer_close) struct pool_writer *writer = calloc(1, sizeof *writer);
-    if (!writer) {
-        return op_no_memory(op);
-    }
-    memcpy(writer->id_text, id->text, id->bytes);
-    writer->id = (struct id){.text = writer->id_text, .bytes = id->bytes, .hash = id->hash};
-    writer->pool = pool_ref(pool);
-    writer->declared_bytes = options->meta.size_bytes;
-    writer->sha256_declared = options->meta.has_sha256;
-    memcpy(writer->declared_sha256, options->meta.sha256, SHA256_BYTES);
-    writer->is_fill = options->fence != NULL;
-    writer->digest = digest_new();
-    if (!writer->digest) {
-        return op_no_memory(op);
-    }
-    err = pool->ops->open_writer(pool, op, &writer->id, options, &writer->writer);
-    if (err) {
-        return sign(pool, op, err);
-    }
-    *ret_writer = STEAL(writer);
-    return OK;
-}
-
-enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void *bytes, size_t count) {
-    enum err err = op_check(op);
-    if (err) {
-        return err;
-    }
-    uint64_t most_bytes = writer->pool->capabilities.max_object_bytes;
-    if (most_bytes && (count > most_bytes || writer->size_bytes > most_bytes - count)) {
-        return too_large(writer->pool, op);
-    }
-    if (writer->declared_bytes != SIZE_UNKNOWN && writer->size_bytes + count > writer->declared_bytes) {
-        return op_fail(op, REASON_BODY_INCOMPLETE, "the body is longer than its declared length");
-    }
-    digest_update(writer->digest, bytes, count);
-    err = writer->writer->ops->write(writer->writer, op, bytes, count);
-    if (!err) {
-        writer->size_bytes += count;
-    }
-    return sign(writer->pool, op, err);
-}
-
-enum err pool_writer_commit(struct pool_writer *writer, struct op *op, struct commit_result *ret_result) {
-    struct pool *pool = writer->pool;
-    if (writer->declared_bytes != SIZE_UNKNOWN && writer->size_bytes != writer->declared_bytes) {
-        return op_fail(op, REASON_BODY_INCOMPLETE, "the body ended after %llu of %llu bytes",
-                       (unsigned long long)writer->size_bytes, (unsigned long long)writer->declared_bytes);
-    }
-    uint8_t sha256[SHA256_BYTES];
-    digest_final(writer->digest, sha256);
-    if (writer->sha256_declared && memcmp(sha256, writer->declared_sha256, SHA256_BYTES) != 0) {
-        return op_fail(op, REASON_DIGEST_MISMATCH, "the body's sha-256 is not the declared one");
-    }
-    if (!writer->is_fill) {
-        fence_wait_settled(&pool->fences, op, &writer->id);
-        fence_break(&pool->fences, &writer->id);
-    }
-    enum err err = writer->writer->ops->commit(writer->writer, op, writer->size_bytes, sha256, ret_result);
-    if (!err && writer->is_fill) {
-        COUNT(pool, fills);
-    } else if (!err) {
-        COUNT(pool, writes);
-    }
-    return sign(pool, op, err);
-}
-
-void pool_writer_close(struct pool_writer *writer) {
-    if (!writer) {
-        return;
-    }
-    if (writer->writer) {
-        writer->writer->ops->close(writer->writer);
-    }
-    digest_free(writer->digest);
-    pool_unref(writer->pool);
-    free(writer);
-}
-
-static enum err put_through_writer(struct pool *pool, struct op *op, const struct id *id, struct entry *entry,
-                                   const struct condition *condition, const struct fence *fence,
-                                   struct commit_result *ret_result) {
-    struct write_options options = {.meta = entry->meta, .condition = condition, .fence = fence};
-    AUTO(pool_writer_close) struct pool_writer *writer = NULL;
-    enum err err = pool_open_writer(pool, op, id, &options, &writer);
-    if (err) {
-        return err;
-    }
-    err = pool_writer_write(writer, op, entry->body->data, entry->body->size);
-    return err ? err : pool_writer_commit(writer, op, ret_result);
-}
-
-enum err pool_put_entry(struct pool *pool, struct op *op, const struct id *id, struct entry *entry,
-                        const struct condition *condition, const struct fence *fence,
-                        struct commit_result *ret_result) {
-    MUST(entry->meta.has_sha256);
-    if (!pool->ops->put_entry) {
-        return put_through_writer(pool, op, id, entry, condition, fence, ret_result);
-    }
-    enum err err = check_writable(pool, op, id, condition);
-    if (err) {
-        return err;
-    }
-    uint64_t most_bytes = pool->capabilities.max_object_bytes;
-    if (most_bytes && entry->body->size > most_bytes) {
-        return too_large(pool, op);
-    }
-    if (!fence) {
-        fence_wait_settled(&pool->fences, op, id);
-        fence_break(&pool->fences, id);
-    }
-    err = pool->ops->put_entry(pool, op, id, entry, condition, fence, ret_result);
-    if (!err && fence) {
-        COUNT(pool, fills);
-    } else if (!err) {
-        COUNT(pool, writes);
-    }
-    return sign(pool, op, err);
 }
