@@ -1,0 +1,282 @@
+#!/bin/sh
+# Runs every test: installs what is missing, builds, starts the real servers, runs the suites, ends what it started.
+#
+#   sh tests/run.sh                        everything
+#   sh tests/run.sh --only unit,behaviour  these suites (see --list)
+#   sh tests/run.sh --only behaviour:test_ids,test_wiring   these modules of a suite
+#
+# The last line is `N passed, N failed`, followed by `, N skipped` when something was skipped. With CI=true a skipped test
+# fails the run unless tests/skips.txt names it with a reason. Logs are in build/test-logs.
+set -eu
+
+SUITES="lint unit behaviour clang tsan"
+BUILD_PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev
+    libssl-dev libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev"
+TEST_PACKAGES="check clang clang-format clang-tidy shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
+    python3-jsonschema swift-proxy swift-account swift-container swift-object python3-swift"
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+logs=$root/build/test-logs
+run_dir=
+swift_pid=
+
+usage() {
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
+}
+
+# ---- options ----
+only=
+modules=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --only)
+        [ $# -ge 2 ] || { usage >&2; exit 2; }
+        only=$2
+        shift
+        ;;
+    --list)
+        echo "$SUITES"
+        exit 0
+        ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+case $only in
+*:*)
+    modules=$(echo "${only#*:}" | tr ',' ' ')
+    only=${only%%:*}
+    ;;
+esac
+for suite in $(echo "$only" | tr ',' ' '); do
+    case " $SUITES " in
+    *" $suite "*) ;;
+    *)
+        echo "tests/run.sh: no suite '$suite'; there are: $SUITES" >&2
+        exit 2
+        ;;
+    esac
+done
+
+wanted() {
+    [ -z "$only" ] && return 0
+    case ",$only," in *",$1,"*) return 0 ;; esac
+    return 1
+}
+
+# ---- what it leaves behind: nothing ----
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+    status=$?
+    trap - EXIT INT TERM HUP
+    if [ -n "$swift_pid" ]; then
+        kill "$swift_pid" 2>/dev/null || true
+        wait "$swift_pid" 2>/dev/null || true
+    fi
+    if [ -n "$run_dir" ]; then
+        if [ -d "$run_dir/swift/run" ]; then
+            tests/servers/stop "$run_dir/swift" || echo "tests/run.sh: Swift could not be ended" >&2
+        fi
+        rm -rf "$run_dir"
+    fi
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- packages ----
+install_missing() {
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        echo "tests/run.sh: not a Debian system; these packages' contents are needed: $*" >&2
+        return 0
+    fi
+    missing=
+    for package in "$@"; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$state" = installed ] || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null 2>&1; then
+            echo "tests/run.sh: run as root: apt-get install$missing" >&2
+            exit 1
+        fi
+        as_root="sudo"
+    fi
+    echo "installing:$missing"
+    # $missing is a list; $as_root may be nothing.
+    # shellcheck disable=SC2086
+    if ! (
+        export DEBIAN_FRONTEND=noninteractive
+        $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends $missing
+    ) >"$logs/apt.log" 2>&1 </dev/null; then
+        tail -n 20 "$logs/apt.log" >&2
+        echo "tests/run.sh: apt-get could not install:$missing" >&2
+        exit 1
+    fi
+}
+
+# ---- results ----
+passed=0
+failed=0
+skipped=0
+
+# count PASSED FAILED SKIPPED
+count() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+show_log() {
+    echo "---- the end of build/test-logs/$1.log ----"
+    tail -n "${2:-80}" "$logs/$1.log"
+    echo "----"
+}
+
+# run NAME COMMAND... : one step that passes or fails as a whole
+run() {
+    name=$1
+    shift
+    begun=$(date +%s)
+    if "$@" >"$logs/$name.log" 2>&1 </dev/null; then
+        printf '%-12s ok, %s s\n' "$name" $(($(date +%s) - begun))
+        return 0
+    fi
+    printf '%-12s FAILED, %s s\n' "$name" $(($(date +%s) - begun))
+    show_log "$name"
+    return 1
+}
+
+# build PRESET, as a step for run
+# shellcheck disable=SC2317 # called by run
+build() {
+    cmake --preset "$1" && cmake --build --preset "$1"
+}
+
+# tally NAME FILE : adds what a ctest -V log or the behaviour runner counted
+tally() {
+    counts=$(awk -f tests/tally.awk "$2")
+    # shellcheck disable=SC2086 # three numbers
+    count $counts
+    # shellcheck disable=SC2086
+    set -- "$1" $counts
+    printf '%-12s %s passed, %s failed, %s skipped\n' "$1" "$2" "$3" "$4"
+}
+
+# programs NAME PRESET [ctest options] : runs the check programs of a build
+programs() {
+    name=$1
+    preset=$2
+    shift 2
+    status=0
+    ctest --test-dir "build/$preset" -V --timeout 300 "$@" >"$logs/$name.log" 2>&1 </dev/null || status=$?
+    tally "$name" "$logs/$name.log"
+    if [ "$status" -ne 0 ]; then
+        grep -E ':[FE]:|Sanitizer|runtime error|\*\*\*' "$logs/$name.log" | head -n 60 || true
+        show_log "$name" 40
+        [ "$failed" -gt 0 ] || count 0 1 0
+    fi
+}
+
+# ---- the real S3 server, started while the build runs ----
+start_swift() {
+    tests/servers/start_swift "$run_dir/swift" >"$run_dir/swift.ready" 2>"$logs/swift.log" </dev/null &
+    swift_pid=$!
+}
+
+await_swift() {
+    status=0
+    wait "$swift_pid" || status=$?
+    swift_pid=
+    if [ "$status" -ne 0 ]; then
+        echo "swift        FAILED to start"
+        show_log swift
+        count 0 1 0
+        return 0
+    fi
+    LAILAD_TEST_S3=$(sed -n 's/^ready //p' "$run_dir/swift.ready")
+    export LAILAD_TEST_S3
+}
+
+# ---- the run ----
+mkdir -p "$logs"
+begun_all=$(date +%s)
+# shellcheck disable=SC2086 # lists
+install_missing $BUILD_PACKAGES $TEST_PACKAGES
+# Beside the checkout rather than in /tmp: Swift needs a file system with extended attributes.
+run_dir=$(mktemp -d "$root/build/run.XXXXXX")
+
+if wanted unit || wanted behaviour; then
+    start_swift
+fi
+if wanted lint; then
+    if run lint sh tests/lint/run.sh; then count 1 0 0; else count 0 1 0; fi
+fi
+if wanted unit || wanted behaviour; then
+    built=yes
+    run build build dev || { built=no; count 0 1 0; }
+    await_swift
+    if [ $built = yes ]; then
+        if wanted unit; then
+            programs unit dev
+        fi
+        if wanted behaviour; then
+            LAILAD=${LAILAD:-$root/build/dev/server/lailad}
+            export LAILAD
+            status=0
+            # shellcheck disable=SC2086 # a list
+            /usr/bin/python3 tests/behaviour/run.py $modules >"$logs/behaviour.log" 2>&1 </dev/null || status=$?
+            tally behaviour "$logs/behaviour.log"
+            if [ "$status" -ne 0 ]; then show_log behaviour 200; fi
+        fi
+    fi
+fi
+if wanted clang; then
+    if run clang build clang; then count 1 0 0; else count 0 1 0; fi
+fi
+if wanted tsan; then
+    if run tsan-build build tsan; then
+        # The sanitizer follows threads, not check's forks. Third-party servers and fuzz corpora gain nothing here.
+        CK_FORK=no TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" programs tsan tsan -E 'fuzz|contract'
+    else
+        count 0 1 0
+    fi
+fi
+
+# ---- skipped tests ----
+unexplained=0
+if [ "$skipped" -gt 0 ]; then
+    sed -n 's/^skipped: //p' "$logs"/*.log | sort -u >"$run_dir/skipped"
+    while IFS= read -r line; do
+        name=${line%% *}
+        if grep -q "^$name " tests/skips.txt; then
+            echo "skipped, as tests/skips.txt says: $line"
+        else
+            echo "skipped: $line"
+            unexplained=$((unexplained + 1))
+        fi
+    done <"$run_dir/skipped"
+fi
+
+echo "took $(($(date +%s) - begun_all)) s"
+verdict=0
+[ "$failed" -eq 0 ] || verdict=1
+if [ "${CI:-}" = true ] && [ "$unexplained" -gt 0 ]; then
+    echo "$unexplained skipped without a reason in tests/skips.txt: a failure under CI"
+    verdict=1
+fi
+line="$passed passed, $failed failed"
+[ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
+echo "$line"
+exit $verdict
