@@ -15,16 +15,24 @@
 #define API_HANDLER_H
 
 #include "api/target.h"
-#include "pools/entry.h"
 #include "pools/base/buf.h"
 #include "pools/base/executor.h"
 #include "pools/base/op.h"
 #include "pools/base/waker.h"
+#include "pools/pool.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum http_method { METHOD_GET, METHOD_HEAD, METHOD_PUT, METHOD_POST, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+enum http_method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_PUT,
+    METHOD_POST,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
+};
 
 enum api_step { API_DONE, API_WAIT, API_LANE };
 
@@ -57,22 +65,24 @@ struct request {
     struct api *api;
     enum http_method method;
     const char *method_text;
-    struct target target;       /* parsed from the raw request target; owned (target_fini) */
-    const struct route *route;  /* NULL until api_route succeeded */
-    uint64_t body_length;       /* declared Content-Length, 0 when there is no body, or BODY_LENGTH_UNKNOWN */
+    struct target target;      /* parsed from the raw request target; owned (target_fini) */
+    const struct route *route; /* NULL until api_route succeeded */
+    struct pool
+        *pool; /* the pool that the path names, referenced; set before a handler is called, NULL = none */
+    uint64_t body_length; /* declared Content-Length, 0 when there is no body, or BODY_LENGTH_UNKNOWN */
     struct op op;
-    struct waker waker;         /* wakes this request's run / body source */
-    struct buf json_body;       /* filled by request_collect_body */
-    void *kept;                 /* the handler's own state between calls */
+    struct waker waker;   /* wakes this request's run / body source */
+    struct buf json_body; /* filled by request_collect_body */
+    void *kept;           /* the handler's own state between calls */
     void (*kept_free)(void *kept);
 };
 
 /* ---- answers ---- */
 enum body_kind {
-    BODY_NONE,   /* no body; content_length is still sent for HEAD and 304 when it is known */
-    BODY_TEXT,   /* response->text */
-    BODY_ENTRY,  /* response->entry, a reference */
-    BODY_SOURCE  /* pulled */
+    BODY_NONE,  /* no body; content_length is still sent for HEAD and 304 when it is known */
+    BODY_TEXT,  /* response->text */
+    BODY_ENTRY, /* response->entry, a reference */
+    BODY_SOURCE /* pulled */
 };
 
 /* Pulled on a lane. read as chain_read_next: OK + count > 0, OK + 0 = end, ERR_AGAIN, or a failure (the connection is cut). */
@@ -83,7 +93,9 @@ struct body_source {
 };
 
 #define RESPONSE_MOST_HEADERS 24
-#define RESPONSE_HEADER_BYTES 16384 /* names and values together; a value that does not fit is an INTERNAL error */
+#define RESPONSE_HEADER_BYTES                                                                                \
+    16384 /* names and values together; a value that does not fit is an INTERNAL error */
+#define RESPONSE_TEXT_MOST_BYTES (16 * 1024 * 1024) /* of BODY_TEXT: a page of 1000 ids, all escaped, fits */
 
 struct response_header {
     const char *name;  /* static */
@@ -112,30 +124,34 @@ void response_init(struct response *response);
 void response_fini(struct response *response); /* frees text, unrefs entry, closes source */
 /* Back to the state after init (an error replaces what was begun). */
 void response_reset(struct response *response);
+/* An answer to HEAD keeps its length and loses its body; every answer passes here before the server gets it. */
+void response_drop_body_for_head(const struct request *request, struct response *response);
 /* Copies the value; `name` must be a literal. Control bytes in a value are a MUST (they were checked at the door). */
 void response_header(struct response *response, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 const char *response_get_header(const struct response *response, const char *name);
 
 /* ---- the route table ---- */
 enum body_rule {
-    BODY_REFUSED,  /* a body is 400 */
-    BODY_JSON,     /* collected up to the JSON limit; needs application/json */
+    BODY_REFUSED,   /* a body is 400 */
+    BODY_JSON,      /* collected up to the JSON limit; needs application/json */
     BODY_COLLECTED, /* collected up to the JSON limit; the handler looks at the type */
-    BODY_STREAMED  /* read by the handler */
+    BODY_STREAMED   /* read by the handler */
 };
 
 struct route {
     enum http_method method;
-    const char *pattern; /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
+    const char
+        *pattern; /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
     const char *operation; /* operationId in openapi.yaml */
     enum scope scope;
     enum body_rule body;
-    enum api_step (*peek)(struct request *request, struct response *response); /* NULL = straight to the lane */
+    enum api_step (*peek)(struct request *request,
+                          struct response *response); /* NULL = straight to the lane */
     enum api_step (*run)(struct request *request, struct response *response);
     const char *const *query; /* NULL-terminated names of the allowed query parameters; others are 400 */
 };
 
-/* ---- what the server calls ---- */
+/* ---- what the server calls; it zeroes the request and sets io, api, method, method_text, body_length, op and waker first ---- */
 /* The raw request target as it stood on the request line (path and query, undecoded). API_LANE: routed. API_DONE: an error answer is
  * ready (request->route may be NULL). */
 enum api_step api_route(struct request *request, struct response *response, const char *raw_target);
@@ -148,8 +164,10 @@ void api_problem(struct request *request, struct response *response, struct op *
 void api_finish(struct request *request);
 
 /* ---- helpers for handlers ---- */
-/* Collects the whole body into request->json_body. API_DONE when complete, API_WAIT, or fails with *ret_err set (TOO_LARGE, ...). */
-enum err request_collect_body(struct request *request, size_t most_bytes) MUST_USE; /* OK, ERR_AGAIN, or failure */
+/* Collects the whole body into request->json_body: OK when complete, ERR_AGAIN, or the failure (TOO_LARGE, ...). */
+enum err request_collect_body(struct request *request, size_t most_bytes) MUST_USE;
+/* io->read_body for handlers: a client that left early is ERR_INVALID (REASON_BODY_INCOMPLETE). */
+enum err request_read_body(struct request *request, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
 void request_keep(struct request *request, void *kept, void (*kept_free)(void *kept));
 
 #endif

@@ -120,6 +120,7 @@ enum err {
     X(REASON_DRAINING, ERR_BUSY, "draining", "The service is shutting down")                                 \
     X(REASON_THROTTLED, ERR_THROTTLED, "tier-throttled", "A tier asked us to slow down")                     \
     X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                          \
+    X(REASON_NOT_CACHED, ERR_TIMEOUT, "not-cached", "The entry is not in this pool itself")         \
     X(REASON_NO_SPACE, ERR_NO_SPACE, "no-space", "There is no room for the entry")                           \
     X(REASON_LOOP, ERR_LOOP, "loop-detected", "The request went in a circle")                                \
     X(REASON_NO_MEMORY, ERR_NO_MEMORY, "no-memory", "The service is out of memory")                          \

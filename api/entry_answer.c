@@ -1,0 +1,141 @@
+/* entry_answer.c - see entry_answer.h.
+ *
+ * What stands in a header field may come from storage that others write: text with control bytes is left
+ * out or replaced, never sent. There is no Last-Modified: its second is too coarse to tell two writes
+ * apart, and the ETag says it better.
+ */
+#include "api/entry_answer.h"
+
+#include "api/api.h"
+#include "api/headers.h"
+#include "api/problem.h"
+#include "pools/base/percent.h"
+
+#include <string.h>
+
+#define ID_SEGMENT 3 /* of "/pools/{nick}/entries/{id}" */
+
+enum err entry_id(struct request *request, struct id *ret_id) {
+    const struct target_text *text = request->target.segment_count > ID_SEGMENT
+                                         ? &request->target.segment[ID_SEGMENT]
+                                         : target_query(&request->target, "id");
+    if (!text) {
+        return op_fail(&request->op, REASON_INVALID_ID, "the query parameter \"id\" is missing");
+    }
+    return id_from_bytes(&request->op, text->text, text->bytes, ret_id);
+}
+
+bool entry_has_conditions(const struct request *request) {
+    return request->io->header(request, "If-None-Match") || request->io->header(request, "If-Match");
+}
+
+enum err entry_judge_read(struct request *request, const struct meta *meta, bool *ret_not_modified) {
+    struct op *op = &request->op;
+    struct condition condition;
+    *ret_not_modified = false;
+    const char *if_match = request->io->header(request, "If-Match");
+    if (if_match) {
+        enum err err = headers_condition(op, if_match, NULL, &condition);
+        err = err ? err : condition_check(op, &condition, meta);
+        if (err) {
+            return err;
+        }
+    }
+    const char *if_none_match = request->io->header(request, "If-None-Match");
+    if (if_none_match) {
+        enum err err = headers_condition(op, NULL, if_none_match, &condition);
+        if (err) {
+            return err;
+        }
+        *ret_not_modified = condition.kind == CONDITION_ABSENT;
+        for (unsigned i = 0; i < condition.count && !*ret_not_modified; i++) {
+            *ret_not_modified = condition_tag_matches(meta, condition.tag[i]);
+        }
+    }
+    return OK;
+}
+
+enum err entry_write_condition(struct request *request, struct condition *ret_condition) {
+    return headers_condition(&request->op, request->io->header(request, "If-Match"),
+                             request->io->header(request, "If-None-Match"), ret_condition);
+}
+
+void entry_tag(struct response *response, const struct meta *meta) {
+    char etag[ETAG_BYTES];
+    meta_etag(meta, etag);
+    bool is_plain = etag[0] && headers_is_field_text(etag) && !strpbrk(etag, " \t");
+    if (is_plain && strchr(etag + 1, '"') == etag + strlen(etag) - 1) {
+        response_header(response, "ETag", "%s", etag);
+    }
+}
+
+static void caching(struct response *response, enum entry_form form) {
+    response_header(response, "Cache-Control", "%s", form == ENTRY_FOR_HEAD ? "no-store" : "no-cache");
+}
+
+void entry_describe(struct response *response, const struct meta *meta, enum entry_form form) {
+    response->status = 200;
+    response->content_length = meta->size_bytes;
+    bool is_type = meta->content_type[0] && headers_is_field_text(meta->content_type);
+    response_header(response, "Content-Type", "%s", is_type ? meta->content_type : META_DEFAULT_TYPE);
+    if (meta->content_encoding[0] && headers_is_field_text(meta->content_encoding)) {
+        response_header(response, "Content-Encoding", "%s", meta->content_encoding);
+    }
+    entry_tag(response, meta);
+    if (meta->has_sha256) {
+        char digest[DIGEST_FIELD_BYTES];
+        headers_format_digest(meta->sha256, digest);
+        response_header(response, "Repr-Digest", "%s", digest);
+    }
+    caching(response, form);
+    response_header(response, "Accept-Ranges", "none");
+    response_header(response, "X-Content-Type-Options", "nosniff");
+    response_header(response, "Content-Security-Policy", "sandbox");
+}
+
+void entry_not_modified(struct response *response, const struct meta *meta, enum entry_form form) {
+    response->status = 304;
+    response->content_length = meta->size_bytes;
+    entry_tag(response, meta);
+    caching(response, form);
+}
+
+void entry_location(struct response *response, const char *nickname, const struct id *id) {
+    AUTO(buf_fini) struct buf path;
+    buf_init(&path, 3 * ID_MOST_BYTES);
+    if (percent_encode(&path, id->text, id->bytes) != OK) {
+        return; /* out of memory: the entry is stored, the hint where is not worth failing for */
+    }
+    /* A client would resolve "." and ".." away from a path. */
+    bool is_dots = strcmp(id->text, ".") == 0 || strcmp(id->text, "..") == 0;
+    response_header(response, "Location", "/pools/%s/%s%s", nickname, is_dots ? "entry?id=" : "entries/",
+                    path.data);
+}
+
+/* The nearest tier below the named pool that has the entry at hand; asks only what answers at once. */
+static const char *find_below(struct request *request, const struct id *id, struct tiers **ret_tiers) {
+    if (wiring_tiers(request->api->wiring, &request->op, request->pool, ret_tiers) != OK) {
+        return NULL;
+    }
+    for (unsigned i = 1; i < (*ret_tiers)->count; i++) {
+        struct meta meta;
+        if (pool_peek_meta((*ret_tiers)->tier[i].pool, id, &meta) == OK) {
+            meta_fini(&meta);
+            return (*ret_tiers)->tier[i].pool->nickname;
+        }
+    }
+    return NULL;
+}
+
+enum api_step entry_write_failed(struct request *request, struct response *response, const struct id *id,
+                                 enum err kind) {
+    struct fault fault = request->op.fault;
+    if (fault.reason == REASON_NOT_LOCAL) {
+        AUTO(tiers_unref) struct tiers *tiers = NULL;
+        const char *below = find_below(request, id, &tiers);
+        kind = below ? op_fail(&request->op, REASON_NOT_LOCAL,
+                               "the pool itself does not have the entry; \"%s\" of its chain does", below)
+                     : op_adopt(&request->op, &fault);
+    }
+    return problem_done(request, response, kind);
+}

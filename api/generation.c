@@ -1,0 +1,60 @@
+/* generation.c - see generation.h. */
+#include "api/generation.h"
+
+#include "api/headers.h"
+#include "pools/chain/wiring.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define TAG_BYTES 24
+
+static void format_tag(uint64_t generation, char ret_tag[TAG_BYTES]) {
+    snprintf(ret_tag, TAG_BYTES, "\"%" PRIu64 "\"", generation);
+}
+
+void generation_describe(struct response *response, uint64_t generation) {
+    response_header(response, "ETag", "\"%" PRIu64 "\"", generation);
+    response_header(response, "Cache-Control", "no-store");
+}
+
+enum err generation_judge_read(struct request *request, uint64_t generation, bool *ret_not_modified) {
+    char tag[TAG_BYTES];
+    format_tag(generation, tag);
+    struct condition condition;
+    enum err err =
+        headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"), &condition);
+    *ret_not_modified =
+        !err && (condition.kind == CONDITION_ABSENT || headers_condition_names(&condition, tag));
+    return err;
+}
+
+enum err generation_judge_change(struct request *request, uint64_t generation, uint64_t *ret_if_generation) {
+    char tag[TAG_BYTES];
+    format_tag(generation, tag);
+    struct condition condition;
+    enum err err = headers_condition(&request->op, request->io->header(request, "If-Match"),
+                                     request->io->header(request, "If-None-Match"), &condition);
+    if (err) {
+        return err;
+    }
+    *ret_if_generation = GENERATION_ANY;
+    bool holds = true;
+    switch (condition.kind) {
+    case CONDITION_NONE:
+    case CONDITION_PRESENT: /* the wiring always exists */
+        break;
+    case CONDITION_ABSENT:
+        holds = false;
+        break;
+    case CONDITION_MATCH:
+        holds = headers_condition_names(&condition, tag);
+        *ret_if_generation = generation;
+        break;
+    case CONDITION_NONE_MATCH:
+        holds = !headers_condition_names(&condition, tag);
+        break;
+    }
+    return holds ? OK
+                 : op_fail(&request->op, REASON_PRECONDITION_FAILED, "the current entity tag is %s", tag);
+}

@@ -1,0 +1,227 @@
+/* res_entry.c - GET, HEAD and DELETE of one entry. The read path begins here.
+ *
+ * GET   peek: an entry that the pool has at hand is answered on the poll thread, and the server may keep
+ *       the finished answer. run: a chain_read is started once, kept with the request and polled after
+ *       every wake; its body is handed on whole when it is in memory, else pulled piece by piece.
+ * HEAD  exists: the named pool only; fills nothing.
+ */
+#include "api/api.h"
+#include "api/cache_status.h"
+#include "api/entry_answer.h"
+#include "api/headers.h"
+#include "api/problem.h"
+#include "api/resources.h"
+#include "pools/chain/chain.h"
+
+/* ---- GET ---- */
+
+/* An entry in the pool itself, complete in memory. Takes over *entry when it serves it. */
+static enum api_step answer_hit(struct request *request, struct response *response, struct entry **entry) {
+    const struct request_io *io = request->io;
+    bool is_plain = !entry_has_conditions(request);
+    if (!is_plain) {
+        bool not_modified = false;
+        enum err err = entry_judge_read(request, &(*entry)->meta, &not_modified);
+        if (err) {
+            return problem_done(request, response, err);
+        }
+        if (not_modified) {
+            entry_not_modified(response, &(*entry)->meta, ENTRY_FOR_GET);
+            cache_status_hit(response, request->pool->nickname);
+            return API_DONE;
+        }
+    }
+    if (is_plain && io->has_prepared && io->has_prepared(request, *entry)) {
+        response->status = 200;
+        response->content_length = (*entry)->meta.size_bytes;
+    } else {
+        entry_describe(response, &(*entry)->meta, ENTRY_FOR_GET);
+        cache_status_hit(response, request->pool->nickname);
+    }
+    response->reusable = is_plain;
+    response->body_kind = BODY_ENTRY;
+    response->entry = STEAL(*entry);
+    return API_DONE;
+}
+
+enum api_step res_entry_get_peek(struct request *request, struct response *response) {
+    struct id id;
+    enum err err = entry_id(request, &id);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    AUTO(entry_unref) struct entry *entry = NULL;
+    /* A miss, a body that is not at hand or a failure: the lane finds out, with room to say what it was. */
+    return pool_peek(request->pool, &id, &entry) == OK ? answer_hit(request, response, &entry) : API_LANE;
+}
+
+static void close_kept_read(void *kept) {
+    chain_read_close(kept);
+}
+
+static enum err start_read(struct request *request, const struct cache_directives *directives,
+                           struct chain_read **ret_read) {
+    struct api *api = request->api;
+    struct id id;
+    enum err err = entry_id(request, &id);
+    if (err) {
+        return err;
+    }
+    AUTO(tiers_unref) struct tiers *tiers = NULL;
+    err = wiring_tiers(api->wiring, &request->op, request->pool, &tiers);
+    if (err) {
+        return err;
+    }
+    struct chain_read_options options = {.local_only = directives->only_if_cached,
+                                         .no_store = directives->no_store};
+    return chain_read_start(api->flights, &request->op, tiers, &id, &options, request->waker, ret_read);
+}
+
+static enum err pull_read(void *context, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count) {
+    return chain_read_next(context, op, ret_bytes, cap, ret_count);
+}
+
+static enum api_step answer_failed_read(struct request *request, struct response *response,
+                                        const struct chain_read *read,
+                                        const struct cache_directives *directives, enum err kind) {
+    if (kind == ERR_NOT_FOUND && directives->only_if_cached) {
+        kind = op_fail(&request->op, REASON_NOT_CACHED, "the pool itself does not have the entry");
+    } else if (kind == ERR_NOT_FOUND) {
+        kind = op_fail(&request->op, REASON_ENTRY_NOT_FOUND, "no tier of the chain has the entry");
+    }
+    struct problem_extra extra = {0};
+    extra.report_count = chain_read_reports(read, &extra.reports);
+    problem_answer(request, response, &request->op.fault, kind, &extra);
+    return API_DONE;
+}
+
+static enum api_step answer_read(struct request *request, struct response *response,
+                                 struct chain_read *read) {
+    const struct meta *meta = chain_read_meta(read);
+    bool not_modified = false;
+    enum err err = entry_judge_read(request, meta, &not_modified);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    const struct tier_report *reports = NULL;
+    unsigned report_count = chain_read_reports(read, &reports);
+    if (not_modified) {
+        entry_not_modified(response, meta, ENTRY_FOR_GET);
+        cache_status_reports(response, reports, report_count);
+        return API_DONE;
+    }
+    entry_describe(response, meta, ENTRY_FOR_GET);
+    cache_status_reports(response, reports, report_count);
+    struct entry *entry = chain_read_entry(read);
+    if (entry) {
+        response->body_kind = BODY_ENTRY;
+        response->entry = entry_ref(entry);
+    } else {
+        response->body_kind = BODY_SOURCE;
+        response->source = (struct body_source){.read = pull_read, .close = close_kept_read, .context = read};
+        request_keep(request, NULL, NULL); /* the response closes it now */
+    }
+    return API_DONE;
+}
+
+enum api_step res_entry_get(struct request *request, struct response *response) {
+    struct cache_directives directives;
+    headers_cache_control(request->io->header(request, "Cache-Control"), &directives);
+    struct chain_read *read = request->kept;
+    if (!read) {
+        enum err err = start_read(request, &directives, &read);
+        if (err) {
+            return problem_done(request, response, err);
+        }
+        request_keep(request, read, close_kept_read);
+    }
+    enum err err = chain_read_poll(read, &request->op);
+    if (err == ERR_AGAIN) {
+        return API_WAIT;
+    }
+    return err ? answer_failed_read(request, response, read, &directives, err)
+               : answer_read(request, response, read);
+}
+
+/* ---- HEAD ---- */
+
+static enum api_step answer_absent(struct request *request, struct response *response) {
+    enum err err = op_fail(&request->op, REASON_ENTRY_NOT_FOUND, "the pool itself does not have the entry");
+    problem_done(request, response, err);
+    cache_status_local(response, request->pool->nickname, false);
+    return API_DONE;
+}
+
+static enum api_step answer_exists(struct request *request, struct response *response,
+                                   const struct meta *meta) {
+    bool not_modified = false;
+    enum err err = entry_judge_read(request, meta, &not_modified);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    if (not_modified) {
+        entry_not_modified(response, meta, ENTRY_FOR_HEAD);
+    } else {
+        entry_describe(response, meta, ENTRY_FOR_HEAD);
+    }
+    cache_status_local(response, request->pool->nickname, true);
+    return API_DONE;
+}
+
+enum api_step res_entry_head_peek(struct request *request, struct response *response) {
+    struct id id;
+    enum err err = entry_id(request, &id);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    struct meta meta;
+    err = pool_peek_meta(request->pool, &id, &meta);
+    if (err == ERR_NOT_FOUND) {
+        return answer_absent(request, response);
+    }
+    if (err) {
+        return API_LANE;
+    }
+    enum api_step step = answer_exists(request, response, &meta);
+    meta_fini(&meta);
+    return step;
+}
+
+enum api_step res_entry_head(struct request *request, struct response *response) {
+    struct id id;
+    enum err err = entry_id(request, &id);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    struct meta meta;
+    err = pool_stat(request->pool, &request->op, &id, &meta);
+    if (err == ERR_NOT_FOUND) {
+        return answer_absent(request, response);
+    }
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    enum api_step step = answer_exists(request, response, &meta);
+    meta_fini(&meta);
+    return step;
+}
+
+/* ---- DELETE ---- */
+
+enum api_step res_entry_delete(struct request *request, struct response *response) {
+    struct id id;
+    struct condition condition;
+    enum err err = entry_id(request, &id);
+    err = err ? err : entry_write_condition(request, &condition);
+    bool existed = false;
+    if (!err) {
+        err = pool_remove(request->pool, &request->op, &id,
+                          condition.kind == CONDITION_NONE ? NULL : &condition, &existed);
+    }
+    if (err) {
+        return entry_write_failed(request, response, &id, err);
+    }
+    response->status = 204;
+    response_header(response, "Cache-Control", "no-store");
+    return API_DONE;
+}

@@ -1,0 +1,100 @@
+/* response.c - the answer as handlers build it: status, header fields, one kind of body.
+ *
+ * Header values live one behind the other in header_text; the array points into it and moves along when it
+ * grows. What does not fit (too many fields, too long, no memory) is remembered in response->fault: request.c
+ * turns it into a problem, so that no half header is ever sent.
+ */
+#include "api/handler.h"
+
+#include "api/headers.h"
+#include "pools/base/must.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void response_init(struct response *response) {
+    memset(response, 0, sizeof *response);
+    buf_init(&response->header_text, RESPONSE_HEADER_BYTES);
+    buf_init(&response->text, RESPONSE_TEXT_MOST_BYTES);
+}
+
+void response_fini(struct response *response) {
+    if (response->source.close) {
+        response->source.close(response->source.context);
+    }
+    response->source = (struct body_source){0};
+    entry_unref(response->entry);
+    response->entry = NULL;
+    buf_fini(&response->header_text);
+    buf_fini(&response->text);
+}
+
+void response_reset(struct response *response) {
+    response_fini(response);
+    response_init(response);
+}
+
+static void spoil(struct response *response, enum reason reason) {
+    response->fault = (struct fault){.reason = reason};
+    snprintf(response->fault.detail, sizeof response->fault.detail, "the header of the answer does not fit");
+}
+
+/* Room for a value and its NUL; the pointers follow when the memory moves. */
+static char *reserve_value(struct response *response, size_t bytes) {
+    size_t offset[RESPONSE_MOST_HEADERS];
+    const char *base = response->header_text.data;
+    for (unsigned i = 0; i < response->header_count; i++) {
+        offset[i] = (size_t)(response->header[i].value - base);
+    }
+    char *space = NULL;
+    enum err err = buf_reserve(&response->header_text, bytes + 1, &space);
+    if (err) {
+        spoil(response, err == ERR_NO_MEMORY ? REASON_NO_MEMORY : REASON_INTERNAL);
+        return NULL;
+    }
+    for (unsigned i = 0; i < response->header_count; i++) {
+        response->header[i].value = response->header_text.data + offset[i];
+    }
+    return space;
+}
+
+void response_header(struct response *response, const char *name, const char *format, ...) {
+    if (response->header_count == RESPONSE_MOST_HEADERS) {
+        spoil(response, REASON_INTERNAL);
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    MUST(length >= 0);
+    char *value = reserve_value(response, (size_t)length);
+    if (!value) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(value, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    MUST(headers_is_field_text(value));
+    buf_commit(&response->header_text, (size_t)length + 1);
+    response->header[response->header_count++] = (struct response_header){.name = name, .value = value};
+}
+
+const char *response_get_header(const struct response *response, const char *name) {
+    for (unsigned i = 0; i < response->header_count; i++) {
+        if (strcasecmp(response->header[i].name, name) == 0) {
+            return response->header[i].value;
+        }
+    }
+    return NULL;
+}
+
+void response_drop_body_for_head(const struct request *request, struct response *response) {
+    if (request->method == METHOD_HEAD && response->body_kind == BODY_TEXT) {
+        buf_fini(&response->text);
+        response->body_kind = BODY_NONE;
+    }
+}

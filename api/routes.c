@@ -1,0 +1,118 @@
+/* routes.c - see routes.h. The entry routes stand first: they are asked most. */
+#include "api/routes.h"
+
+#include "api/resources.h"
+
+#include <string.h>
+
+static const char *const no_query[] = {NULL};
+static const char *const id_query[] = {"id", NULL};
+static const char *const list_query[] = {"prefix", "limit", "cursor", NULL};
+static const char *const all_query[] = {"all", NULL};
+
+#define ENTRY "/pools/{nick}/entries/{id}"
+#define ENTRY_BY_ID "/pools/{nick}/entry"
+#define ENTRIES "/pools/{nick}/entries"
+#define PROXY_TO "/pools/{nick}/proxy_to"
+#define POOL "/pools/{nick}"
+
+/* clang-format off */
+#define ROUTE(method, path, operation, scope, body, peek, run, query) \
+    {METHOD_##method, path, operation, SCOPE_##scope, BODY_##body, peek, run, query}
+static const struct route table[] = {
+    ROUTE(GET,    ENTRY,       "readEntry",       READ,  REFUSED,   res_entry_get_peek,  res_entry_get,       no_query),
+    ROUTE(HEAD,   ENTRY,       "entryExists",     READ,  REFUSED,   res_entry_head_peek, res_entry_head,      no_query),
+    ROUTE(PUT,    ENTRY,       "writeEntry",      WRITE, STREAMED,  res_entry_put_peek,  res_entry_put,       no_query),
+    ROUTE(DELETE, ENTRY,       "deleteEntry",     WRITE, REFUSED,   NULL,                res_entry_delete,    no_query),
+    ROUTE(GET,    ENTRY_BY_ID, "readEntryById",   READ,  REFUSED,   res_entry_get_peek,  res_entry_get,       id_query),
+    ROUTE(HEAD,   ENTRY_BY_ID, "entryExistsById", READ,  REFUSED,   res_entry_head_peek, res_entry_head,      id_query),
+    ROUTE(PUT,    ENTRY_BY_ID, "writeEntryById",  WRITE, STREAMED,  res_entry_put_peek,  res_entry_put,       id_query),
+    ROUTE(DELETE, ENTRY_BY_ID, "deleteEntryById", WRITE, REFUSED,   NULL,                res_entry_delete,    id_query),
+    ROUTE(GET,    ENTRIES,     "listEntries",     READ,  REFUSED,   NULL,                res_entries_list,    list_query),
+    ROUTE(HEAD,   ENTRIES,     "headEntries",     READ,  REFUSED,   NULL,                res_entries_list,    list_query),
+    ROUTE(DELETE, ENTRIES,     "emptyPool",       WRITE, REFUSED,   NULL,                res_entries_empty,   all_query),
+    ROUTE(GET,    PROXY_TO,    "getProxyTo",      READ,  REFUSED,   NULL,                res_proxy_to_get,    no_query),
+    ROUTE(HEAD,   PROXY_TO,    "headProxyTo",     READ,  REFUSED,   NULL,                res_proxy_to_get,    no_query),
+    ROUTE(PUT,    PROXY_TO,    "setProxyTo",      ADMIN, JSON,      NULL,                res_proxy_to_set,    no_query),
+    ROUTE(DELETE, PROXY_TO,    "clearProxyTo",    ADMIN, REFUSED,   NULL,                res_proxy_to_clear,  no_query),
+    ROUTE(GET,    POOL,        "getPool",         READ,  REFUSED,   NULL,                res_pool_get,        no_query),
+    ROUTE(HEAD,   POOL,        "headPool",        READ,  REFUSED,   NULL,                res_pool_get,        no_query),
+    ROUTE(DELETE, POOL,        "unregisterPool",  ADMIN, REFUSED,   NULL,                res_pool_unregister, no_query),
+    ROUTE(GET,    "/pools",    "listPools",       READ,  REFUSED,   NULL,                res_pools_list,      no_query),
+    ROUTE(HEAD,   "/pools",    "headPools",       READ,  REFUSED,   NULL,                res_pools_list,      no_query),
+    ROUTE(POST,   "/pools",    "registerPool",    ADMIN, JSON,      NULL,                res_pools_register,  no_query),
+    ROUTE(GET,    "/chain",    "getChain",        READ,  REFUSED,   NULL,                res_chain_get,       no_query),
+    ROUTE(HEAD,   "/chain",    "headChain",       READ,  REFUSED,   NULL,                res_chain_get,       no_query),
+    ROUTE(PUT,    "/chain",    "replaceChain",    ADMIN, COLLECTED, NULL,                res_chain_replace,   no_query),
+    ROUTE(POST,   "/chain",    "applyChain",      ADMIN, COLLECTED, NULL,                res_chain_apply,     no_query),
+    ROUTE(GET,    "/livez",    "getLivez",        OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
+    ROUTE(HEAD,   "/livez",    "headLivez",       OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
+};
+/* clang-format on */
+
+const struct route *routes_table(size_t *ret_count) {
+    *ret_count = ARRAY_COUNT(table);
+    return table;
+}
+
+const char *routes_method_name(enum http_method method) {
+    static const char *const names[] = {
+        [METHOD_GET] = "GET",     [METHOD_HEAD] = "HEAD",     [METHOD_PUT] = "PUT",
+        [METHOD_POST] = "POST",   [METHOD_DELETE] = "DELETE", [METHOD_OPTIONS] = "OPTIONS",
+        [METHOD_OTHER] = "other",
+    };
+    return names[method];
+}
+
+/* A {name} takes one segment that is not empty: a trailing slash is no route. */
+static bool matches(const char *pattern, const struct target *target) {
+    unsigned i = 0;
+    while (*pattern) {
+        const char *name = pattern + 1; /* behind the slash */
+        size_t bytes = strcspn(name, "/");
+        if (i == target->segment_count) {
+            return false;
+        }
+        const struct target_text *segment = &target->segment[i];
+        bool fits = *name == '{' ? segment->bytes > 0
+                                 : segment->bytes == bytes && memcmp(segment->text, name, bytes) == 0;
+        if (!fits) {
+            return false;
+        }
+        i++;
+        pattern = name + bytes;
+    }
+    return i == target->segment_count;
+}
+
+/* Methods that HTTP knows and nothing here serves: 405, not 501. */
+static bool is_known_elsewhere(enum http_method method, const char *method_text) {
+    return method != METHOD_OTHER || strcmp(method_text, "PATCH") == 0 || strcmp(method_text, "TRACE") == 0 ||
+           strcmp(method_text, "CONNECT") == 0;
+}
+
+enum err routes_find(struct op *op, enum http_method method, const char *method_text,
+                     const struct target *target, const struct route **ret_route, struct buf *ret_allow) {
+    bool path_exists = false;
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        if (!matches(table[i].pattern, target)) {
+            continue;
+        }
+        if (table[i].method == method) {
+            *ret_route = &table[i];
+            return OK;
+        }
+        if (buf_printf(ret_allow, "%s%s", path_exists ? ", " : "", routes_method_name(table[i].method)) !=
+            OK) {
+            return op_no_memory(op);
+        }
+        path_exists = true;
+    }
+    if (!path_exists) {
+        return op_fail(op, REASON_ROUTE_NOT_FOUND, "nothing is served under this path");
+    }
+    if (!is_known_elsewhere(method, method_text)) {
+        return op_fail(op, REASON_METHOD_UNKNOWN, "the method is not known here");
+    }
+    return op_fail(op, REASON_METHOD_NOT_ALLOWED, "allowed here: %s", ret_allow->data);
+}

@@ -1,0 +1,170 @@
+/* target.c - see target.h. One pass over the raw bytes, one allocation that holds every decoded text.
+ *
+ * Pure: no state, any thread. Fuzzed by tests/fuzz.
+ */
+#include "api/target.h"
+
+#include "pools/base/percent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* /pools/{nick}/entries/{id}: what stands there is an id, and a bad one has its own problem type. */
+#define ID_SEGMENT 3
+
+/* Where decoded text goes: behind what was decoded so far. Decoding never lengthens, so the raw size plus
+ * one NUL per text is room enough. */
+struct decoder {
+    struct op *op;
+    char *next;
+};
+
+static bool is_target_byte(unsigned char byte) {
+    return byte > 0x20 && byte != 0x7f && byte != '#';
+}
+
+static enum err decode(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
+                       size_t bytes, struct target_text *ret_text) {
+    size_t decoded = 0;
+    if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
+        return op_fail(decoder->op, reason, "the %s has a malformed percent-encoding", what);
+    }
+    if (!utf8_valid(decoder->next, decoded)) {
+        return op_fail(decoder->op, reason, "the %s is not valid UTF-8", what);
+    }
+    ret_text->text = decoder->next;
+    ret_text->bytes = decoded;
+    decoder->next += decoded + 1;
+    return OK;
+}
+
+static enum err parse_path(struct decoder *decoder, const char *path, const char *end,
+                           struct target *target) {
+    while (path < end) {
+        const char *segment = path + 1; /* behind the slash */
+        const char *slash = memchr(segment, '/', (size_t)(end - segment));
+        const char *segment_end = slash ? slash : end;
+        if (target->segment_count == TARGET_MOST_SEGMENTS) {
+            return op_fail(decoder->op, REASON_ROUTE_NOT_FOUND,
+                           "no resource is that deep; a slash inside an id is written %%2F");
+        }
+        enum reason reason = target->segment_count == ID_SEGMENT ? REASON_INVALID_ID : REASON_INVALID_REQUEST;
+        enum err err = decode(decoder, reason, reason == REASON_INVALID_ID ? "id" : "path", segment,
+                              (size_t)(segment_end - segment), &target->segment[target->segment_count]);
+        if (err) {
+            return err;
+        }
+        target->segment_count++;
+        path = segment_end;
+    }
+    return OK;
+}
+
+static enum err parse_parameter(struct decoder *decoder, const char *raw, const char *end,
+                                struct target *target) {
+    if (target->parameter_count == TARGET_MOST_PARAMETERS) {
+        return op_fail(decoder->op, REASON_INVALID_QUERY, "the query has more than %d parameters",
+                       TARGET_MOST_PARAMETERS);
+    }
+    struct target_parameter *parameter = &target->parameter[target->parameter_count];
+    const char *equals = memchr(raw, '=', (size_t)(end - raw));
+    const char *name_end = equals ? equals : end;
+    enum err err =
+        decode(decoder, REASON_INVALID_QUERY, "query", raw, (size_t)(name_end - raw), &parameter->name);
+    if (err) {
+        return err;
+    }
+    bool is_id = parameter->name.bytes == 2 && memcmp(parameter->name.text, "id", 2) == 0;
+    const char *value = equals ? equals + 1 : end;
+    err = decode(decoder, is_id ? REASON_INVALID_ID : REASON_INVALID_QUERY, is_id ? "id" : "query", value,
+                 (size_t)(end - value), &parameter->value);
+    if (err) {
+        return err;
+    }
+    parameter->has_value = equals != NULL;
+    for (unsigned i = 0; i < target->parameter_count; i++) {
+        if (target->parameter[i].name.bytes == parameter->name.bytes &&
+            memcmp(target->parameter[i].name.text, parameter->name.text, parameter->name.bytes) == 0) {
+            return op_fail(decoder->op, REASON_INVALID_QUERY, "a query parameter is there twice");
+        }
+    }
+    target->parameter_count++;
+    return OK;
+}
+
+static enum err parse_query(struct decoder *decoder, const char *query, const char *end,
+                            struct target *target) {
+    while (query < end) {
+        const char *ampersand = memchr(query, '&', (size_t)(end - query));
+        const char *parameter_end = ampersand ? ampersand : end;
+        enum err err = parse_parameter(decoder, query, parameter_end, target);
+        if (err) {
+            return err;
+        }
+        query = ampersand ? ampersand + 1 : end;
+    }
+    return OK;
+}
+
+/* RFC 9112 3.2.2: a server takes the absolute form too; the authority is judged by nobody here. */
+static const char *skip_authority(const char *raw, const char *end) {
+    static const char scheme[] = "http://";
+    size_t scheme_bytes = sizeof scheme - 1;
+    if ((size_t)(end - raw) < scheme_bytes || memcmp(raw, scheme, scheme_bytes) != 0) {
+        return raw;
+    }
+    const char *slash = memchr(raw + scheme_bytes, '/', (size_t)(end - raw) - scheme_bytes);
+    return slash ? slash : raw;
+}
+
+enum err target_parse(struct op *op, const char *raw, size_t bytes, struct target *ret_target) {
+    memset(ret_target, 0, sizeof *ret_target);
+    if (bytes > TARGET_MOST_BYTES) {
+        return op_fail(op, REASON_URI_TOO_LONG, "the request target has more than %d bytes",
+                       TARGET_MOST_BYTES);
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        if (!is_target_byte((unsigned char)raw[i])) {
+            return op_fail(op, REASON_INVALID_REQUEST,
+                           "the request target has a byte that must be percent-encoded");
+        }
+    }
+    const char *end = raw + bytes;
+    raw = skip_authority(raw, end);
+    if (raw == end || *raw != '/') {
+        return op_fail(op, REASON_INVALID_REQUEST, "the request target does not begin with a slash");
+    }
+    const char *question = memchr(raw, '?', (size_t)(end - raw));
+    const char *path_end = question ? question : end;
+
+    size_t most_texts = TARGET_MOST_SEGMENTS + 2 * (TARGET_MOST_PARAMETERS + 1);
+    ret_target->memory = malloc(bytes + most_texts);
+    if (!ret_target->memory) {
+        return op_no_memory(op);
+    }
+    struct decoder decoder = {.op = op, .next = ret_target->memory};
+    enum err err = parse_path(&decoder, raw, path_end, ret_target);
+    if (!err && question) {
+        err = parse_query(&decoder, question + 1, end, ret_target);
+    }
+    if (err) {
+        target_fini(ret_target);
+    }
+    return err;
+}
+
+void target_fini(struct target *target) {
+    free(target->memory);
+    memset(target, 0, sizeof *target);
+}
+
+const struct target_text *target_query(const struct target *target, const char *name) {
+    size_t bytes = strlen(name);
+    for (unsigned i = 0; i < target->parameter_count; i++) {
+        const struct target_parameter *parameter = &target->parameter[i];
+        if (parameter->name.bytes == bytes && memcmp(parameter->name.text, name, bytes) == 0) {
+            return &parameter->value;
+        }
+    }
+    return NULL;
+}
