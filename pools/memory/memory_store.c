@@ -21,8 +21,7 @@ static struct memory_slot *slot_of(struct map_node *node) {
 
 static bool slot_has_id(const struct map_node *node, const void *key) {
     const struct id *id = key;
-    const struct memory_slot *slot =
-        (const struct memory_slot *)(const void *)((const char *)node - offsetof(struct memory_slot, node));
+    const struct memory_slot *slot = CONTAINER_OF_CONST(node, struct memory_slot, node);
     return slot->id_bytes == id->bytes && memcmp(slot->id, id->text, id->bytes) == 0;
 }
 
