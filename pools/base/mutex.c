@@ -47,8 +47,10 @@ void mutex_lock(struct mutex *mutex) {
 }
 
 void mutex_unlock(struct mutex *mutex) {
+    /* Read first: whoever takes the lock next may free the object that holds it. */
+    enum mutex_rank rank = mutex->rank;
     MUST(pthread_mutex_unlock(&mutex->native) == 0);
-    held_remove(mutex->rank);
+    held_remove(rank);
 }
 
 void cond_init(struct cond *cond) {
