@@ -103,10 +103,10 @@ class Daemon:
                 raise AssertionError(f"lailad ended with {self.process.returncode} at start:\n{self.log()}")
             listen = self.data / "listen"
             text = listen.read_text(encoding="utf-8").strip() if listen.exists() else ""
-            return text if re.fullmatch(r"127\.0\.0\.1:[0-9]+", text) else None
+            return text if re.fullmatch(r"[0-9.]+:[0-9]+", text) else None
 
         host, port = until(address, "DATA/listen", START_SECONDS).rsplit(":", 1)
-        self.host, self.port = host, int(port)
+        self.host, self.port = "127.0.0.1" if host == "0.0.0.0" else host, int(port)
         return self
 
     def log(self):

@@ -1,0 +1,318 @@
+"""Configuration and command line: every error names the file, the line, the key and what was expected."""
+
+import pathlib
+import re
+import shutil
+import tempfile
+
+from harness import Case, Daemon, run_binary
+
+MEMORY = '[pools.a]\nkind = "memory"\n'
+S3 = '[pools.s3]\nkind = "s3"\nbucket = "b"\nregion = "r"\naccess_key_id = "k"\nsecret_access_key = "s"\n'
+
+# name: (configuration, line of the mistake, words the message must have)
+WRONG = {
+    "unknown_key": ('listen = "127.0.0.1:0"\ncolour = "red"\n', 2, ["colour"]),
+    "unknown_table": ("[server]\nthreads = 4\n", 1, ["server"]),
+    "listen_is_number": ("\n\nlisten = 8080\n", 3, ["listen", "string"]),
+    "listen_without_port": ('listen = "127.0.0.1"\n', 1, ["listen"]),
+    "listen_port_too_big": ('listen = "127.0.0.1:65536"\n', 1, ["listen"]),
+    "listen_nonsense": ('listen = "here"\n', 1, ["listen"]),
+    "data_dir_is_number": ("data_dir = 7\n", 1, ["data_dir", "string"]),
+    "chain_is_number": ("chain = 7\n", 1, ["chain"]),
+    "chain_of_numbers": ('chain = ["alpha << a", 5]\n' + MEMORY, 1, ["chain"]),
+    "pools_is_text": ('pools = "many"\n', 1, ["pools"]),
+    "pool_is_text": ('[pools]\na = "memory"\n', 2, ["a"]),
+    "pool_without_kind": ("[pools.a]\nmax_bytes = 5\n", 1, ["a", "kind"]),
+    "kind_unknown": ('[pools.a]\nkind = "floppy"\n', 2, ["kind", "floppy", "memory"]),
+    "kind_is_number": ("[pools.a]\nkind = 5\n", 2, ["kind", "string"]),
+    "option_unknown": (MEMORY + 'colour = "red"\n', 3, ["colour"]),
+    "option_of_another_kind": (MEMORY + 'bucket = "b"\n', 3, ["bucket"]),
+    "size_is_flag": (MEMORY + "max_bytes = true\n", 3, ["max_bytes"]),
+    "size_is_nonsense": (MEMORY + 'max_bytes = "many"\n', 3, ["max_bytes", "many"]),
+    "size_is_negative": (MEMORY + "max_bytes = -1\n", 3, ["max_bytes"]),
+    "size_has_bad_unit": (MEMORY + 'max_bytes = "5 parsecs"\n', 3, ["max_bytes"]),
+    "count_is_text": (MEMORY + 'max_entries = "x"\n', 3, ["max_entries"]),
+    "flag_is_text": ('[pools.h]\nkind = "hdf5"\nread_only = "yes"\n', 3, ["read_only"]),
+    "choice_unknown": (S3 + 'addressing = "sideways"\n', 7, ["addressing", "path", "virtual"]),
+    "nickname_with_space": ('[pools."a b"]\nkind = "memory"\n', 1, ["a b"]),
+    "nickname_too_long": (f'[pools.{"n" * 65}]\nkind = "memory"\n', 1, ["n" * 65]),
+    "alpha_of_another_kind": ('[pools.alpha]\nkind = "hdf5"\n', 2, ["alpha"]),
+    "required_is_missing": ('[pools.s3]\nkind = "s3"\nregion = "r"\n', 1, ["s3", "bucket"]),
+    "undefined_name": ('[pools.h]\nkind = "hdf5"\npath = "${NO_SUCH_NAME}.h5"\n', 3, ["path", "NO_SUCH_NAME"]),
+    "unclosed_name": ('[pools.h]\nkind = "hdf5"\npath = "${NO"\n', 3, ["path"]),
+    "toml_no_value": ("listen =\n", 1, []),
+    "toml_unclosed_string": ('listen = "127\n', 1, []),
+    "toml_key_twice": ('data_dir = "a"\ndata_dir = "b"\n', 2, ["data_dir"]),
+    "toml_table_twice": (MEMORY + MEMORY, 3, []),
+    "toml_nonsense": ("\n\n{]\n", 3, []),
+}
+
+
+class ConfigCase(Case):
+    def setUp(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="lailad-test-"))
+        self.addCleanup(shutil.rmtree, self.home, True)
+
+    def write(self, name, text):
+        path = self.home / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def check(self, config, *args, env=None, secrets=None):
+        path = self.write("lailad.toml", config)
+        if secrets is not None:
+            self.write("secrets.toml", secrets)
+        return run_binary("--config", str(path), "--data-dir", str(self.home / "data"), "--check-config", *args, env=env, cwd=self.home)
+
+    def assert_refused(self, done, line, words):
+        self.assertEqual(done.returncode, 1, f"{done.stdout}{done.stderr}")
+        self.assertRegex(done.stderr, rf"lailad\.toml\W+(line )?{line}\b")
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertNotIn("Sanitizer", done.stderr)
+
+
+class Errors(ConfigCase):
+    """One test per mistake; generated below."""
+
+    def test_an_unknown_pool_in_the_chain(self):
+        self.assert_refused(self.check(MEMORY.replace("[", 'chain = "alpha << none"\n[', 1)), 1, ["chain", "none"])
+
+    def test_a_cycle_in_the_chain(self):
+        self.assert_refused(self.check('chain = "alpha << a << alpha"\n' + MEMORY), 1, ["chain", "alpha", "a"])
+
+    def test_a_bad_expression_in_the_chain(self):
+        for text in ("alpha <<", "alpha < a", "alpha << a >> alpha"):
+            with self.subTest(text=text):
+                self.assert_refused(self.check(f'chain = "{text}"\n' + MEMORY), 1, ["chain"])
+
+    def test_a_missing_file(self):
+        done = run_binary("--config", str(self.home / "none.toml"), "--check-config", cwd=self.home)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("none.toml", done.stderr)
+
+    def test_a_file_that_is_not_text(self):
+        (self.home / "lailad.toml").write_bytes(b"\xff\xfe\x00listen")
+        done = run_binary("--config", str(self.home / "lailad.toml"), "--check-config", cwd=self.home)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("lailad.toml", done.stderr)
+
+    def test_mistakes_in_the_secrets_file(self):
+        for secrets, line in (("AWS_REGION = \n", 1), ("A = 1\nB = \"x\n", 2)):
+            with self.subTest(secrets=secrets):
+                done = self.check(MEMORY, "--secrets", str(self.write("other.toml", secrets)))
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, rf"other\.toml\W+(line )?{line}\b")
+
+    def test_a_missing_secrets_file(self):
+        done = self.check(MEMORY, "--secrets", str(self.home / "none.toml"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("none.toml", done.stderr)
+
+    def test_a_secret_is_not_repeated_in_a_message(self):
+        done = self.check('[pools.h]\nkind = "hdf5"\nread_only = "${TOKEN}"\n', secrets='TOKEN = "hunter2hunter2"\n')
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("hunter2", done.stderr)
+
+    def test_checking_leaves_nothing_behind(self):
+        self.assertEqual(self.check(MEMORY).returncode, 0)
+        self.assertEqual(sorted(path.name for path in self.home.iterdir()), ["lailad.toml"])
+
+    def test_the_daemon_refuses_what_the_check_refuses(self):
+        path = self.write("lailad.toml", "colour = 1\n")
+        done = run_binary("--config", str(path), "--data-dir", str(self.home / "data"), "--listen", "127.0.0.1:0")
+        self.assert_refused(done, 1, ["colour"])
+
+
+def add_errors():
+    for name, arguments in WRONG.items():
+
+        def test(self, arguments=arguments):
+            config, line, words = arguments
+            self.assert_refused(self.check(config), line, words)
+
+        setattr(Errors, f"test_{name}", test)
+
+
+add_errors()
+
+
+class CommandLine(Case):
+    def test_version(self):
+        done = run_binary("--version")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^lailad [0-9]+\.[0-9]+\.[0-9]+")
+
+    def test_help(self):
+        done = run_binary("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for flag in ("config", "secrets", "listen", "data-dir", "insecure", "check-config", "version", "help"):
+            self.assertIn("--" + flag, done.stdout)
+
+    def test_usage_errors(self):
+        for args in (["--colour"], ["--listen"], ["stray"], ["--config"], ["-x"], ["--check-config=7"]):
+            with self.subTest(args=args):
+                done = run_binary(*args)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertTrue(done.stderr.strip())
+
+    def test_a_bad_address(self):
+        for address in ("nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", ":"):
+            with self.subTest(address=address):
+                done = run_binary("--listen", address, "--check-config")
+                self.assertIn(done.returncode, (1, 2))
+                self.assertIn(address, done.stderr)
+
+
+class Names(ConfigCase):
+    """${NAME}, $$, and where values come from."""
+
+    def config_of(self, config, pool, secrets=None, env=None):
+        daemon = self.new_daemon(config=config, secrets=secrets, env=env)
+        return self.new_client(daemon).get(f"/pools/{pool}").json()["config"]
+
+    def test_from_the_secrets_file(self):
+        config = '[pools.h]\nkind = "hdf5"\npath = "${FILE_NAME}.h5"\n'
+        self.assertEqual(self.config_of(config, "h", secrets='FILE_NAME = "secretly"\n')["path"], "secretly.h5")
+
+    def test_from_the_environment(self):
+        config = '[pools.h]\nkind = "hdf5"\npath = "${FILE_NAME}.h5"\n'
+        self.assertEqual(self.config_of(config, "h", env={"FILE_NAME": "around"})["path"], "around.h5")
+
+    def test_the_secrets_file_beats_the_environment(self):
+        config = '[pools.h]\nkind = "hdf5"\npath = "${FILE_NAME}.h5"\n'
+        found = self.config_of(config, "h", secrets='FILE_NAME = "file"\n', env={"FILE_NAME": "environment"})
+        self.assertEqual(found["path"], "file.h5")
+
+    def test_dollars(self):
+        config = S3 + 'prefix = "a$$b$${c}/"\n'
+        self.assertEqual(self.config_of(config, "s3")["prefix"], "a$b${c}/")
+
+    def test_the_tutorials_names_fill_in_what_is_missing(self):
+        secrets = (
+            'AWS_BUCKET_NAME = "from-the-tutorial"\nAWS_ACCESS_KEY_ID = "key"\n'
+            'AWS_SECRET_ACCESS_KEY = "hidden"\nAWS_REGION = "eu-west-1"\n'
+        )
+        found = self.config_of('[pools.s3]\nkind = "s3"\n', "s3", secrets=secrets)
+        self.assertEqual((found["bucket"], found["region"]), ("from-the-tutorial", "eu-west-1"))
+        self.assertNotIn("hidden", str(found))
+        # What the pool says itself wins.
+        found = self.config_of('[pools.s3]\nkind = "s3"\nbucket = "own"\n', "s3", secrets=secrets)
+        self.assertEqual((found["bucket"], found["region"]), ("own", "eu-west-1"))
+
+    def test_secrets_beside_the_config_are_found(self):
+        self.write("secrets.toml", 'FILE_NAME = "beside"\n')
+        path = self.write("lailad.toml", '[pools.h]\nkind = "hdf5"\npath = "${FILE_NAME}.h5"\n')
+        done = run_binary("--config", str(path), "--check-config", cwd="/")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_sizes(self):
+        for text, value in (("4096", 4096), ('"4 KiB"', 4096), ('"1MiB"', 1048576), ('"1 MB"', 1000000), ('"2GiB"', 2 << 30)):
+            with self.subTest(text=text):
+                found = self.config_of(MEMORY + f"max_bytes = {text}\n", "a")["max_bytes"]
+                self.assertEqual(found, value)
+
+    def test_a_flag_beats_the_file(self):
+        """The harness gives --listen and --data-dir; the file's are not used."""
+        config = f'listen = "127.0.0.1:1"\ndata_dir = "{self.home}/elsewhere"\n'
+        daemon = self.new_daemon(config=config)
+        self.assertEqual(self.new_client(daemon).get("/livez").status, 200)
+        self.assertFalse((self.home / "elsewhere").exists())
+
+
+class Addresses(ConfigCase):
+    """Loopback by default; anything else needs a token or an explicit word."""
+
+    def refused(self, *args, env=None):
+        done = run_binary("--listen", "0.0.0.0:0", "--data-dir", str(self.home / "data"), *args, env=env)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("LAILAD_TOKEN", done.stderr)
+        self.assertIn("--insecure", done.stderr)
+
+    def test_any_address_without_a_token_is_refused(self):
+        self.refused()
+        self.refused(env={"LAILAD_TOKEN": ""})
+
+    def test_insecure(self):
+        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0", "--insecure"])
+        self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
+
+    def test_with_a_token(self):
+        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a long enough token")
+        self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
+        self.assertEqual(daemon.client(headers={"Authorization": "Bearer wrong"}).get("/pools").status, 401)
+
+
+class Token(Case):
+    TOKEN = "0123456789abcdef0123456789abcdef"
+
+    def test_every_route_asks_for_it(self):
+        daemon = self.new_daemon(token=self.TOKEN)
+        authorised = self.new_client(daemon)
+        self.assert_status(authorised.put_entry("alpha", "x", b"x"), 201)
+        requests = (
+            ("GET", "/pools", None),
+            ("POST", "/pools", b'{"nickname": "n", "kind": "memory", "config": {}}'),
+            ("GET", "/pools/alpha", None),
+            ("DELETE", "/pools/alpha", None),
+            ("GET", "/pools/alpha/proxy_to", None),
+            ("PUT", "/pools/alpha/proxy_to", b'{"pool": null}'),
+            ("DELETE", "/pools/alpha/proxy_to", None),
+            ("GET", "/chain", None),
+            ("PUT", "/chain", b""),
+            ("POST", "/chain", b"alpha << hdf5"),
+            ("GET", "/pools/alpha/entries", None),
+            ("DELETE", "/pools/alpha/entries?all=true", None),
+            ("GET", "/pools/alpha/entries/x", None),
+            ("HEAD", "/pools/alpha/entries/x", None),
+            ("PUT", "/pools/alpha/entries/x", b"y"),
+            ("DELETE", "/pools/alpha/entries/x", None),
+            ("GET", "/pools/alpha/entry?id=x", None),
+        )
+        wrong = (
+            {},
+            {"Authorization": "Bearer " + self.TOKEN[:-1]},
+            {"Authorization": "Bearer " + self.TOKEN + "0"},
+            {"Authorization": "Bearer "},
+            {"Authorization": self.TOKEN},
+            {"Authorization": "Basic " + self.TOKEN},
+        )
+        for headers in wrong:
+            with daemon.client() as stranger:
+                stranger.always = headers
+                for method, target, body in requests:
+                    with self.subTest(headers=headers, method=method, target=target):
+                        kind = "text/plain" if target == "/chain" else "application/json"
+                        answer = stranger.ask(method, target, body, {"Content-Type": kind} if body is not None else None)
+                        self.assertEqual(answer.status, 401)
+                        self.assertIn("Bearer", answer.header("WWW-Authenticate"))
+                        if method != "HEAD":
+                            self.assert_problem(answer, 401, "unauthenticated")
+                self.assert_status(stranger.get("/livez"), 200)
+        # Nothing of it was done.
+        self.assertEqual(authorised.read("alpha", "x").body, b"x")
+        self.assertNotIn(self.TOKEN, daemon.log())
+        self.assert_status(authorised.get("/pools"), 200)
+        self.assert_status(authorised.get("/pools", {"Authorization": "bearer " + self.TOKEN}), 200)
+
+    def test_a_refused_upload_is_refused_at_once(self):
+        """Before its body: who may not write does not get to send gigabytes."""
+        daemon = self.new_daemon(token=self.TOKEN)
+        with daemon.raw() as raw:
+            raw.send(b"PUT /pools/alpha/entries/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\n")
+            self.assertEqual(raw.answer().status, 401)
+
+
+class EmbeddedDefault(Case):
+    def test_without_a_config_alpha_caches_hdf5(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        client = self.new_client(daemon)
+        self.assertEqual(client.get("/chain").body, b"alpha << hdf5\n")
+        self.assert_status(client.put_entry("hdf5", "x", b"x"), 201)
+        self.assertEqual(client.read("alpha", "x").body, b"x")
+        self.assertTrue(re.match(r"127\.0\.0\.1:[0-9]+$", (daemon.data / "listen").read_text().strip()))
+        client.close()
+        daemon.stop()
