@@ -114,6 +114,7 @@ static enum err cursor_parse(const struct pool *pool, struct op *op, const char 
                    "the cursor is not one that this pool gave since it was started");
 }
 
+/* The front door hands over an empty listing and frees it when this fails. */
 static enum err memory_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor,
                             unsigned limit, struct listing *ret_listing) {
     uint64_t from_hash = 0;
@@ -121,23 +122,19 @@ static enum err memory_list(struct pool *pool, struct op *op, const char *prefix
     if (err != OK) {
         return err;
     }
-    struct listing listing = {0};
     bool more = false;
     uint64_t next_hash = 0;
-    err = memory_store_list(&memory_pool_of(pool)->store, op, prefix, from_hash, limit, &listing, &more,
+    err = memory_store_list(&memory_pool_of(pool)->store, op, prefix, from_hash, limit, ret_listing, &more,
                             &next_hash);
     if (err == OK && more) {
         char text[CURSOR_BYTES];
         cursor_format(pool, next_hash, text);
-        listing.next_cursor = strdup(text);
-        err = listing.next_cursor ? OK : op_no_memory(op);
+        ret_listing->next_cursor = strdup(text);
+        if (!ret_listing->next_cursor) {
+            err = op_no_memory(op);
+        }
     }
-    if (err != OK) {
-        listing_fini(&listing);
-        return err;
-    }
-    *ret_listing = listing;
-    return OK;
+    return err;
 }
 
 static enum err memory_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {

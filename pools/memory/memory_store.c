@@ -25,6 +25,10 @@ static bool slot_has_id(const struct map_node *node, const void *key) {
     return slot->id_bytes == id->bytes && memcmp(slot->id, id->text, id->bytes) == 0;
 }
 
+static size_t slot_cost_bytes(const struct id *id, const struct entry *entry) {
+    return sizeof(struct memory_slot) + id->bytes + 1 + entry_overhead_bytes(entry) + entry->body->size;
+}
+
 static struct memory_slot *slot_new(const struct id *id, struct entry *entry) {
     struct memory_slot *slot = calloc(1, sizeof *slot + id->bytes + 1);
     if (!slot) {
@@ -34,7 +38,7 @@ static struct memory_slot *slot_new(const struct id *id, struct entry *entry) {
     slot->id_bytes = id->bytes;
     memcpy(slot->id, id->text, id->bytes);
     slot->item.fifo.hash = id->hash;
-    slot->item.fifo.bytes = sizeof *slot + id->bytes + 1 + entry_overhead_bytes(entry) + entry->body->size;
+    slot->item.fifo.bytes = slot_cost_bytes(id, entry);
     slot->item.body_bytes = entry->body->size;
     slot->item.is_cached = entry->meta.hold == HOLD_CACHED;
     return slot;
@@ -46,7 +50,6 @@ static void slot_free(struct memory_slot *slot) {
         free(slot);
     }
 }
-DEFINE_AUTO(struct memory_slot, slot_free)
 
 /* ---- where a hash lives ---- */
 
@@ -152,34 +155,34 @@ static enum err place_locked(struct memory_store *store, struct memory_shard *sh
 
 enum err memory_store_put(struct memory_store *store, struct op *op, const struct id *id, struct entry *entry,
                           const struct condition *condition, const struct fence *fence, bool *ret_created) {
-    AUTO(slot_free) struct memory_slot *slot = slot_new(id, entry);
+    if (slot_cost_bytes(id, entry) > store->room.max_bytes) {
+        return op_fail(op, REASON_TOO_LARGE, "the entry is larger than the whole pool may be");
+    }
+    struct memory_slot *slot = slot_new(id, entry);
     if (!slot) {
         return op_no_memory(op);
     }
-    if (slot->item.fifo.bytes > store->room.max_bytes) {
-        return op_fail(op, REASON_TOO_LARGE, "the entry is larger than the whole pool may be");
-    }
     struct memory_shard *shard = shard_of(store, id->hash);
-    for (;;) {
-        bool placed = false;
+    struct memory_slot *old = NULL;
+    enum err err = OK;
+    bool placed = false;
+    while (err == OK && !placed) {
         mutex_lock(&shard->mutex);
-        struct memory_slot *old = find_locked(shard, id);
-        enum err err = check_locked(op, old, condition, fence);
+        old = find_locked(shard, id);
+        err = check_locked(op, old, condition, fence);
         if (err == OK) {
             err = place_locked(store, shard, op, id, slot, old, &placed);
         }
         mutex_unlock(&shard->mutex);
-        if (err != OK) {
-            return err;
+        if (err == OK && !placed) {
+            evict_one(store);
         }
-        if (placed) {
-            *ret_created = old == NULL;
-            slot_free(old);
-            (void)STEAL(slot);
-            return OK;
-        }
-        evict_one(store);
     }
+    if (placed) {
+        *ret_created = old == NULL;
+    }
+    slot_free(placed ? old : slot);
+    return err;
 }
 
 enum err memory_store_remove(struct memory_store *store, struct op *op, const struct id *id,

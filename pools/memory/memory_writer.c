@@ -22,7 +22,7 @@ struct memory_writer {
     struct meta meta;
     const struct condition *condition; /* borrowed */
     const struct fence *fence;         /* borrowed; not NULL = a fill */
-    struct blob *body; /* NULL until the first byte of a body of unknown size; not shared before commit */
+    struct blob *body;                 /* with room to grow; nobody else's before commit */
     size_t filled;
     struct id id; /* over id_text */
     char id_text[];
@@ -58,7 +58,7 @@ static enum err resize_body(struct memory_writer *self, struct op *op, size_t ca
     if (!body) {
         return op_no_memory(op);
     }
-    if (self->filled > 0) {
+    if (self->body) {
         memcpy(body->data, self->body->data, self->filled);
     }
     blob_unref(self->body);
@@ -69,8 +69,8 @@ static enum err resize_body(struct memory_writer *self, struct op *op, size_t ca
 static enum err memory_writer_write(struct writer *writer, struct op *op, const void *bytes, size_t count) {
     struct memory_writer *self = CONTAINER_OF(writer, struct memory_writer, writer);
     enum err err = check_size(self, op, (uint64_t)self->filled + count);
-    if (err == OK && count > (self->body ? self->body->size - self->filled : 0)) {
-        size_t doubled = self->body ? self->body->size * 2 : FIRST_GROWTH_BYTES;
+    if (err == OK && count > self->body->size - self->filled) {
+        size_t doubled = self->body->size * 2;
         size_t needed = self->filled + count;
         err = resize_body(self, op, doubled > needed ? doubled : needed);
     }
@@ -88,7 +88,7 @@ static enum err memory_writer_commit(struct writer *writer, struct op *op, uint6
                                      const uint8_t sha256[SHA256_BYTES], struct commit_result *ret_result) {
     struct memory_writer *self = CONTAINER_OF(writer, struct memory_writer, writer);
     MUST(size_bytes == self->filled);
-    if (!self->body || self->body->size != self->filled) {
+    if (self->body->size != self->filled) {
         enum err err = resize_body(self, op, self->filled);
         if (err != OK) {
             return err;
@@ -138,12 +138,10 @@ enum err memory_writer_open(struct memory_pool *memory, struct op *op, const str
     meta_copy(&self->meta, &options->meta);
     memcpy(self->id_text, id->text, id->bytes);
     self->id = (struct id){.text = self->id_text, .bytes = id->bytes, .hash = id->hash};
-    enum err err = OK;
-    if (options->meta.size_bytes != SIZE_UNKNOWN) {
-        err = check_size(self, op, options->meta.size_bytes);
-        if (err == OK) {
-            err = resize_body(self, op, (size_t)options->meta.size_bytes);
-        }
+    bool is_known = options->meta.size_bytes != SIZE_UNKNOWN;
+    enum err err = is_known ? check_size(self, op, options->meta.size_bytes) : OK;
+    if (err == OK) {
+        err = resize_body(self, op, is_known ? (size_t)options->meta.size_bytes : FIRST_GROWTH_BYTES);
     }
     if (err != OK) {
         memory_writer_close(&self->writer);

@@ -1,0 +1,106 @@
+#!/bin/sh
+# run.sh - every static check of the tree: house rules, layers, format, shell, clang-tidy, cppcheck, gcc's analyzer.
+#
+#   sh tests/lint/run.sh [STEP...]    steps: rules routes format shell tidy cppcheck analyzer (default: all)
+#
+# Tools whose findings change with their version are pinned to Debian 12's; elsewhere they are skipped with a message, unless
+# LINT_STRICT=1. Build folders: build/lint, build/analyzer. Exit status 1 when a step failed.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+JOBS=$(nproc)
+failed=""
+skipped=""
+
+say() {
+    printf '%s\n' "lint: $*"
+}
+
+# pinned TOOL WANTED: whether the tool is there in the wanted major version.
+pinned() {
+    version=$("$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
+    case "$version" in
+    "$2" | "$2".*) return 0 ;;
+    esac
+    say "$1: version $2 is needed, found '${version:-none}'"
+    return 77
+}
+
+c_files() {
+    find "$@" -name '*.[ch]' -type f | sort
+}
+
+configure() {
+    folder=$1
+    shift
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+        -DLAILAD_TESTS=OFF "$@" >"$folder.log" 2>&1 || {
+        cat "$folder.log"
+        return 1
+    }
+}
+
+step_rules() {
+    python3 tests/lint/test_lint.py 2>&1 | tail -n 3 && python3 tests/lint/lint.py
+}
+
+step_routes() {
+    python3 tests/lint/routes_match_openapi.py
+}
+
+step_format() {
+    pinned clang-format 14 || return
+    c_files pools api server tests | xargs clang-format --dry-run -Werror
+}
+
+step_shell() {
+    find . -name '*.sh' -not -path './build/*' -not -path './.git/*' -print0 | xargs -0 shellcheck .ci/run
+}
+
+step_tidy() {
+    pinned clang-tidy 14 || return
+    configure build/lint || return
+    # One file a process: version 14 carries state from one file to the next.
+    find pools api server -name '*.c' -print0 | sort -z |
+        xargs -0 -n 1 -P "$JOBS" clang-tidy --quiet -p build/lint 2>/dev/null
+}
+
+step_cppcheck() {
+    pinned cppcheck 2.10 || return
+    cppcheck --enable=warning,performance,portability --std=c11 --language=c -D_GNU_SOURCE -D__linux__ -I. \
+        --error-exitcode=1 --quiet -j "$JOBS" pools api server
+}
+
+step_analyzer() {
+    pinned gcc 12 || return
+    configure build/analyzer -DCMAKE_C_COMPILER=gcc "-DCMAKE_C_FLAGS=-O1 -fanalyzer" || return
+    ninja -C build/analyzer -j "$JOBS" -k 0 --quiet
+}
+
+run_step() {
+    started=$(date +%s)
+    "step_$1"
+    status=$?
+    took=$(($(date +%s) - started))
+    if [ "$status" -eq 77 ] && [ "${LINT_STRICT:-0}" != 1 ]; then
+        say "$1: skipped"
+        skipped="$skipped $1"
+    elif [ "$status" -ne 0 ]; then
+        say "$1: FAILED (${took} s)"
+        failed="$failed $1"
+    else
+        say "$1: ok (${took} s)"
+    fi
+}
+
+mkdir -p build
+[ $# -gt 0 ] || set -- rules routes format shell tidy cppcheck analyzer
+for step in "$@"; do
+    run_step "$step"
+done
+[ -z "$skipped" ] || say "skipped:$skipped"
+if [ -n "$failed" ]; then
+    say "failed:$failed"
+    exit 1
+fi
+say "all ok"
