@@ -12,7 +12,7 @@ set -eu
 SUITES="lint unit behaviour clang tsan"
 BUILD_PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev
     libssl-dev libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev"
-TEST_PACKAGES="check clang clang-format clang-tidy shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
+TEST_PACKAGES="check clang clang-format clang-tidy cppcheck shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
     python3-jsonschema swift-proxy swift-account swift-container swift-object python3-swift"
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -25,12 +25,25 @@ def readmes():
     return found or ["README.md"]
 
 
+def is_whole(command):
+    """Whether a shell would not ask for another line: every quote is closed, nothing is continued."""
+    done = subprocess.run(["sh", "-n", "-c", command], capture_output=True, check=False)
+    return done.returncode == 0 and not command.endswith("\\")
+
+
 def commands(text):
-    """The logical lines of every sh block: continued lines joined, comments and blank lines left out."""
+    """The commands of every sh block, one logical line each; comments and blank lines left out."""
     for block in BLOCK.findall(text):
-        for line in block.replace("\\\n", " ").splitlines():
-            if line.strip() and not line.lstrip().startswith("#"):
-                yield line.strip()
+        kept = ""
+        for line in block.splitlines():
+            if not kept and (not line.strip() or line.lstrip().startswith("#")):
+                continue
+            kept = f"{kept}\n{line}" if kept else line.strip()
+            if is_whole(kept):
+                yield kept
+                kept = ""
+        if kept:
+            raise AssertionError(f"an unfinished command: {kept}")
 
 
 class Readme(Case):
