@@ -291,13 +291,19 @@ bool settings_is_set(const struct settings *settings, const char *name) {
     return value_of(settings, name)->is_set;
 }
 
+/* Where a pool's file lies on the disk is nobody's business (design.md 13.4). */
+static const char *shown_text(const struct option *option, const char *text) {
+    return option->is_path && text[0] == '/' ? strrchr(text, '/') + 1 : text;
+}
+
 enum err settings_each(const struct settings *settings, settings_visit_fn *visit, void *context) {
     for (size_t i = 0; i < settings->count; i++) {
         const struct value *value = &settings->values[i];
         if (settings->options[i].secret || !value->text) {
             continue;
         }
-        enum err err = visit(context, &settings->options[i], value->text, value->number, value->flag);
+        const char *text = shown_text(&settings->options[i], value->text);
+        enum err err = visit(context, &settings->options[i], text, value->number, value->flag);
         if (err) {
             return err;
         }

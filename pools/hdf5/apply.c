@@ -1,0 +1,429 @@
+/* apply.c - a batch: each request in its order, then what nobody reads any more is let go, then one flush, then all
+ * changes are shown at once and the callers wake. Runs on the store's thread only. See store.h.
+ *
+ * Order matters. Puts come before the frees, so that nothing is written into space which the state on disk still refers
+ * to; frees concern datasets that earlier batches replaced, so no reader can still find them.
+ *
+ * A request that fails leaves file and index as they were: the new dataset has no name until its last step, and a link
+ * that was taken away is put back. Where that fails too, or the flush does, the store is poisoned.
+ */
+#include "pools/hdf5/attributes.h"
+#include "pools/hdf5/dataset.h"
+#include "pools/hdf5/link_name.h"
+#include "pools/hdf5/store.h"
+
+#include "pools/base/clock.h"
+#include "pools/base/must.h"
+
+#include <stdlib.h>
+
+static struct store_request *request_of(struct request *request) {
+    return CONTAINER_OF(request, struct store_request, request);
+}
+
+enum err store_begin_change(struct store *store, struct op *op) {
+    enum err err = store_check_writable(store, op);
+    int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
+    if (!err) {
+        err = h5_file_make_room(store->file, op, 0);
+    }
+    if (!err && (!store->file->marked || store->file->mark != mark)) {
+        err = h5_file_set_mark(store->file, op, mark);
+    }
+    if (!err) {
+        store->dirty = true;
+    }
+    return err;
+}
+
+/* ---- taking a link away and putting one in its place ---- */
+static enum err open_held(struct store *store, struct op *op, struct version *version,
+                          struct held **ret_held) {
+    struct held *held = malloc(sizeof *held);
+    if (!held) {
+        return op_no_memory(op);
+    }
+    enum err err = dataset_open(store->file, op, version->address, &held->dataset);
+    if (err) {
+        free(held);
+        return err;
+    }
+    held->version = version_ref(version);
+    *ret_held = held;
+    return OK;
+}
+
+static void close_held(struct held *held) {
+    if (held) {
+        h5_close(held->dataset);
+        version_drop(held->version);
+        free(held);
+    }
+}
+DEFINE_AUTO(struct held, close_held)
+
+static void keep_held(struct store *store, struct held *take_held) {
+    atomic_store(&take_held->version->retired, true);
+    STAILQ_INSERT_TAIL(&store->new_held, take_held, in_held);
+}
+
+enum err store_unlink(struct store *store, struct op *op, struct record *record) {
+    AUTO(close_held) struct held *held = NULL;
+    char name[LINK_NAME_BYTES];
+    record_link_name(record, name);
+    enum err err = open_held(store, op, record_latest(record), &held);
+    if (err) {
+        return err;
+    }
+    if (H5Ldelete(store->file->root, name, H5P_DEFAULT) < 0) {
+        return h5_fail(op, "remove an entry");
+    }
+    keep_held(store, STEAL(held));
+    index_stage(&store->index, record, NULL);
+    return OK;
+}
+
+/* The new dataset gets the name; what had it is held. old NULL = nobody had it. */
+static enum err link_dataset(struct store *store, struct op *op, hid_t dataset, const char *name,
+                             struct version *old) {
+    hid_t root = store->file->root;
+    AUTO(close_held) struct held *held = NULL;
+    if (old) {
+        enum err err = open_held(store, op, old, &held);
+        if (err) {
+            return err;
+        }
+        if (H5Ldelete(root, name, H5P_DEFAULT) < 0) {
+            return h5_fail(op, "replace an entry");
+        }
+    } else if (H5Lexists(root, name, H5P_DEFAULT) > 0) {
+        return op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
+    }
+    if (H5Olink(dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
+        enum err err = h5_fail(op, "name an entry");
+        if (held && H5Olink(held->dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
+            h5_forget();
+            store_poison(store, "an entry lost its name in the file and could not get it back");
+        }
+        return err;
+    }
+    if (held) {
+        keep_held(store, STEAL(held));
+    }
+    return OK;
+}
+
+/* ---- put ---- */
+static enum err judge(const struct store_request *request, const struct version *current) {
+    struct op *op = request->request.op;
+    if (request->fence && !fence_holds(request->fence)) {
+        return op_fail(op, REASON_SUPERSEDED, "a newer local write came first");
+    }
+    if (request->fence && current && current->hold != HOLD_CACHED) {
+        return op_fail(op, REASON_SUPERSEDED, "the pool has an entry of its own");
+    }
+    if (!request->condition) {
+        return OK;
+    }
+    struct meta meta;
+    if (current) {
+        version_meta(current, &meta);
+    }
+    enum err err = condition_check(op, request->condition, current ? &meta : NULL);
+    if (current) {
+        meta_fini(&meta);
+    }
+    return err;
+}
+
+/* A dataset with the request's body: the reservation's, or a new one. */
+static enum err place_body(struct store *store, struct store_request *request, hid_t *ret_dataset,
+                           struct placement *ret_placement) {
+    struct op *op = request->request.op;
+    if (request->reservation) {
+        if (request->reservation->file != store->file) {
+            return op_fail(op, REASON_BUSY, "the file was converted meanwhile: send the entry again");
+        }
+        *ret_dataset = request->reservation->dataset;
+        *ret_placement = request->reservation->placement;
+        return OK;
+    }
+    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
+    enum err err = store_create_dataset(store, op, request->kind, request->length, &dataset, ret_placement);
+    if (!err && request->length) {
+        err = h5_file_pwrite(store->file, op, ret_placement->offset, request->bytes, (size_t)request->length);
+    }
+    if (!err) {
+        *ret_dataset = h5_steal(&dataset);
+    }
+    return err;
+}
+
+static enum err link_put(struct store *store, struct store_request *request, struct record *record,
+                         hid_t dataset, const struct placement *placement) {
+    struct op *op = request->request.op;
+    struct meta meta = *request->meta; /* a view: nothing of it is freed here */
+    meta.size_bytes = request->length;
+    meta.stored_ms = clock_wall_ms();
+    meta.created_ms = meta.created_ms ? meta.created_ms : meta.stored_ms;
+    enum err err = attributes_write(dataset, op, &meta, version_default_type(placement->kind));
+    if (err) {
+        return err;
+    }
+    AUTO(version_drop) struct version *version = version_new(store->file, placement, &meta);
+    struct version *old = record ? record_latest(record) : NULL;
+    struct record *target = version && !record ? index_add(&store->index, request->id, NULL) : record;
+    if (!version || !target) {
+        return op_no_memory(op);
+    }
+    atomic_store(&version->verified, true);
+    char name[LINK_NAME_BYTES];
+    record_link_name(target, name);
+    err = link_dataset(store, op, dataset, name, old);
+    if (err && !record) {
+        index_stage(&store->index, target, NULL); /* never seen; published as nothing */
+    }
+    if (err) {
+        return err;
+    }
+    request->existed = old != NULL;
+    request->version = version_ref(version);
+    index_stage(&store->index, target, STEAL(version));
+    return OK;
+}
+
+static enum err put(struct store *store, struct store_request *request) {
+    struct op *op = request->request.op;
+    struct record *record = NULL;
+    enum err err = store_find(store, op, request->id, &record);
+    if (!err) {
+        err = judge(request, record ? record_latest(record) : NULL);
+    }
+    if (!err) {
+        err = store_begin_change(store, op);
+    }
+    if (!err) {
+        err = store_make_room(store, op, record, request->length);
+    }
+    if (err) {
+        return err;
+    }
+    hid_t dataset = H5I_INVALID_HID;
+    struct placement placement;
+    err = place_body(store, request, &dataset, &placement);
+    if (err) {
+        return err;
+    }
+    /* Making room may have settled the batch and freed a record that was staged as removed. */
+    record = index_find(&store->index, request->id);
+    err = link_put(store, request, record, dataset, &placement);
+    if (err && request->reservation) {
+        return err; /* its owner releases it */
+    }
+    h5_close(dataset);
+    if (!err && request->reservation) {
+        h5_file_unref(request->reservation->file);
+        free(request->reservation);
+        request->reservation = NULL;
+    }
+    request->changed = !err;
+    return err;
+}
+
+/* ---- the others ---- */
+static enum err remove_one(struct store *store, struct op *op, const struct id *id,
+                           const struct version *only, const struct condition *condition, bool *ret_existed) {
+    struct record *record = NULL;
+    enum err err = store_find(store, op, id, &record);
+    if (err) {
+        return err;
+    }
+    struct version *current = record ? record_latest(record) : NULL;
+    struct store_request judged = {.request = {.op = op}, .condition = condition};
+    err = judge(&judged, current);
+    if (err || !current || (only && only != current)) {
+        *ret_existed = false;
+        return err;
+    }
+    err = store_begin_change(store, op);
+    if (!err) {
+        err = store_unlink(store, op, record);
+    }
+    if (!err) {
+        *ret_existed = true;
+    }
+    return err;
+}
+
+static enum err remove_many(struct store *store, struct store_request *request) {
+    for (size_t i = 0; i < request->ids->count; i++) {
+        struct id id = id_trusted(request->ids->ids[i], strlen(request->ids->ids[i]));
+        bool existed = false;
+        enum err err = remove_one(store, request->request.op, &id, NULL, NULL, &existed);
+        if (err) {
+            return err;
+        }
+        request->removed += existed;
+    }
+    return OK;
+}
+
+static enum err reserve(struct store *store, struct store_request *request) {
+    struct op *op = request->request.op;
+    enum err err = store_begin_change(store, op);
+    if (!err) {
+        err = store_make_room(store, op, index_find(&store->index, request->id), request->length);
+    }
+    if (err) {
+        return err;
+    }
+    struct reservation *reservation = malloc(sizeof *reservation);
+    if (!reservation) {
+        return op_no_memory(op);
+    }
+    err = store_create_dataset(store, op, request->kind, request->length, &reservation->dataset,
+                               &reservation->placement);
+    if (err) {
+        free(reservation);
+        return err;
+    }
+    reservation->file = h5_file_ref(store->file);
+    request->reservation = reservation;
+    return OK;
+}
+
+static enum err look_up(struct store *store, struct store_request *request) {
+    struct record *record = NULL;
+    enum err err = store_find(store, request->request.op, request->id, &record);
+    /* What is staged has not been flushed: others see what is current. */
+    if (!err && record && record->current) {
+        request->version = version_ref(record->current);
+    }
+    return err;
+}
+
+/* The digest of a body that had none, or whose attribute another writer left behind. */
+static enum err learn(struct store *store, struct store_request *request) {
+    version_learn(request->version, request->sha256);
+    if (!request->id || store_check_writable(store, request->request.op)) {
+        return OK; /* kept for as long as the file is open */
+    }
+    const struct record *record = index_find(&store->index, request->id);
+    if (!record || record_latest(record) != request->version) {
+        return OK;
+    }
+    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
+    enum err err = store_begin_change(store, request->request.op);
+    if (!err) {
+        err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
+    }
+    return err ? err : attributes_write_sha256(dataset, request->request.op, request->sha256);
+}
+
+static enum err carry_out(struct store *store, struct store_request *request) {
+    struct op *op = request->request.op;
+    switch (request->action) {
+    case STORE_PUT:
+        return put(store, request);
+    case STORE_REMOVE: {
+        enum err err =
+            remove_one(store, op, request->id, request->version, request->condition, &request->existed);
+        request->changed = !err && request->existed;
+        return err;
+    }
+    case STORE_REMOVE_MANY:
+        request->changed = true;
+        return remove_many(store, request);
+    case STORE_RESERVE:
+        return reserve(store, request);
+    case STORE_LOOKUP:
+        return look_up(store, request);
+    case STORE_LEARN:
+        return learn(store, request);
+    }
+    MUST(!"a request has an action");
+    return ERR_INTERNAL;
+}
+
+/* ---- the end of a batch ---- */
+static bool drop_released(struct store *store) {
+    mutex_lock(&store->mutex);
+    struct reservation_list released = store->released;
+    SLIST_INIT(&store->released);
+    mutex_unlock(&store->mutex);
+    bool any = false;
+    struct reservation *reservation;
+    while ((reservation = SLIST_FIRST(&released)) != NULL) {
+        SLIST_REMOVE_HEAD(&released, in_released);
+        h5_close(reservation->dataset);
+        h5_file_unref(reservation->file);
+        free(reservation);
+        any = true;
+    }
+    return any;
+}
+
+bool store_let_go(struct store *store) {
+    bool any = drop_released(store);
+    struct held_queue waiting = STAILQ_HEAD_INITIALIZER(waiting);
+    struct held *held;
+    while ((held = STAILQ_FIRST(&store->held)) != NULL) {
+        STAILQ_REMOVE_HEAD(&store->held, in_held);
+        if (version_is_idle(held->version)) {
+            close_held(held);
+            any = true;
+        } else {
+            STAILQ_INSERT_TAIL(&waiting, held, in_held);
+        }
+    }
+    STAILQ_CONCAT(&store->held, &waiting);
+    store->dirty = store->dirty || any;
+    return any;
+}
+
+void store_let_all_go(struct store *store) {
+    STAILQ_CONCAT(&store->held, &store->new_held);
+    struct held *held;
+    while ((held = STAILQ_FIRST(&store->held)) != NULL) {
+        STAILQ_REMOVE_HEAD(&store->held, in_held);
+        close_held(held);
+    }
+    drop_released(store);
+}
+
+enum err store_settle(struct store *store, struct op *op) {
+    store_let_go(store);
+    if (store->dirty && !atomic_load(&store->poisoned)) {
+        enum err err = h5_file_flush(store->file, op);
+        if (err) {
+            store_poison(store, "writing the file failed; it has to be opened again");
+            return err;
+        }
+        store->dirty = false;
+    }
+    if (!atomic_load(&store->poisoned)) {
+        index_publish(&store->index);
+        STAILQ_CONCAT(&store->held, &store->new_held);
+    }
+    return OK;
+}
+
+void store_run_batch(void *context, struct request_batch *batch) {
+    struct store *store = context;
+    struct op op;
+    op_init(&op, 0, 0);
+    struct request *request;
+    STAILQ_FOREACH(request, batch, in_batch) {
+        request->result = carry_out(store, request_of(request));
+    }
+    if (store_settle(store, &op) == OK) {
+        return;
+    }
+    STAILQ_FOREACH(request, batch, in_batch) {
+        struct store_request *failed = request_of(request);
+        if (!request->result && failed->changed) {
+            request->result = op_adopt(request->op, &op.fault);
+            version_drop(failed->action == STORE_PUT ? failed->version : NULL);
+        }
+    }
+}

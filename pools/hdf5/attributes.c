@@ -1,0 +1,198 @@
+/* attributes.c - see attributes.h. */
+#include "pools/hdf5/attributes.h"
+
+#include <stdio.h>
+
+#define PREFIX "lailad_"
+#define SHA256_NAME "lailad_sha256"
+#define STORED_NAME "lailad_stored_ms"
+#define CREATED_NAME "lailad_created_ms"
+#define HOLD_NAME "lailad_hold"
+#define TYPE_NAME "lailad_content_type"
+#define ENCODING_NAME "lailad_content_encoding"
+#define VALIDATOR_NAME "lailad_validator"
+#define EXTENSION_NAME "lailad_extension"
+
+/* Takes type and space over. */
+static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t take_type, hid_t take_space,
+                          const void *value) {
+    AUTO(h5_close) hid_t type = take_type;
+    AUTO(h5_close) hid_t space = take_space;
+    AUTO(h5_close)
+    hid_t attribute = type < 0 || space < 0
+                          ? H5I_INVALID_HID
+                          : H5Acreate2(dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    return attribute < 0 || H5Awrite(attribute, type, value) < 0 ? h5_fail(op, "write an attribute") : OK;
+}
+
+static hid_t text_type(size_t bytes) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0 || H5Tset_size(type, bytes) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0 ||
+        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+        h5_close(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static enum err write_text(hid_t dataset, struct op *op, const char *name, const char *text) {
+    if (!text[0]) {
+        return OK;
+    }
+    return write_one(dataset, op, name, text_type(strlen(text)), H5Screate(H5S_SCALAR), text);
+}
+
+static enum err write_time(hid_t dataset, struct op *op, const char *name, int64_t wall_ms) {
+    return write_one(dataset, op, name, H5Tcopy(H5T_NATIVE_INT64), H5Screate(H5S_SCALAR), &wall_ms);
+}
+
+enum err attributes_write(hid_t dataset, struct op *op, const struct meta *meta, const char *default_type) {
+    enum err err = OK;
+    if (meta->has_sha256) {
+        char hex[SHA256_HEX_BYTES];
+        digest_hex(meta->sha256, hex);
+        err = write_text(dataset, op, SHA256_NAME, hex);
+    }
+    if (!err) {
+        err = write_time(dataset, op, STORED_NAME, meta->stored_ms);
+    }
+    if (!err && meta->created_ms != meta->stored_ms) {
+        err = write_time(dataset, op, CREATED_NAME, meta->created_ms);
+    }
+    if (!err && meta->hold == HOLD_CACHED) {
+        err = write_text(dataset, op, HOLD_NAME, "cached");
+    }
+    if (!err && strcmp(meta->content_type, default_type) != 0) {
+        err = write_text(dataset, op, TYPE_NAME, meta->content_type);
+    }
+    if (!err) {
+        err = write_text(dataset, op, ENCODING_NAME, meta->content_encoding);
+    }
+    if (!err) {
+        err = write_text(dataset, op, VALIDATOR_NAME, meta->validator);
+    }
+    if (!err && meta->extension && meta->extension->size) {
+        hsize_t count = meta->extension->size;
+        err = write_one(dataset, op, EXTENSION_NAME, H5Tcopy(H5T_STD_U8LE), H5Screate_simple(1, &count, NULL),
+                        meta->extension->data);
+    }
+    return err;
+}
+
+enum err attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
+    htri_t exists = H5Aexists(dataset, SHA256_NAME);
+    if (exists < 0 || (exists && H5Adelete(dataset, SHA256_NAME) < 0)) {
+        return h5_fail(op, "replace an attribute");
+    }
+    char hex[SHA256_HEX_BYTES];
+    digest_hex(sha256, hex);
+    return write_text(dataset, op, SHA256_NAME, hex);
+}
+
+/* A scalar fixed-length string that fits, with its NUL; false when it is anything else. */
+static bool read_text(hid_t attribute, char *ret_text, size_t cap) {
+    AUTO(h5_close) hid_t type = H5Aget_type(attribute);
+    AUTO(h5_close) hid_t space = H5Aget_space(attribute);
+    if (type < 0 || space < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 ||
+        H5Sget_simple_extent_npoints(space) != 1) {
+        return false;
+    }
+    size_t bytes = H5Tget_size(type);
+    if (bytes == 0 || bytes >= cap) {
+        return false;
+    }
+    char text[META_TYPE_BYTES];
+    if (bytes >= sizeof text || H5Aread(attribute, type, text) < 0) {
+        return false;
+    }
+    memcpy(ret_text, text, bytes);
+    ret_text[bytes] = '\0';
+    return true;
+}
+
+static void read_time(hid_t attribute, int64_t *ret_wall_ms) {
+    AUTO(h5_close) hid_t space = H5Aget_space(attribute);
+    int64_t value = 0;
+    if (space >= 0 && H5Sget_simple_extent_npoints(space) == 1 &&
+        H5Aread(attribute, H5T_NATIVE_INT64, &value) >= 0) {
+        *ret_wall_ms = value;
+    }
+}
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void read_sha256(hid_t attribute, struct meta *meta) {
+    char hex[SHA256_HEX_BYTES];
+    if (!read_text(attribute, hex, sizeof hex) || strlen(hex) != SHA256_HEX_BYTES - 1) {
+        return;
+    }
+    uint8_t sha256[SHA256_BYTES];
+    for (size_t i = 0; i < SHA256_BYTES; i++) {
+        int high = hex_digit(hex[2 * i]);
+        int low = hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return;
+        }
+        sha256[i] = (uint8_t)(high * 16 + low);
+    }
+    memcpy(meta->sha256, sha256, sizeof sha256);
+    meta->has_sha256 = true;
+}
+
+static void read_extension(hid_t attribute, struct meta *meta) {
+    AUTO(h5_close) hid_t space = H5Aget_space(attribute);
+    hssize_t count = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    if (count <= 0 || count > META_EXTENSION_MOST_BYTES) {
+        return;
+    }
+    AUTO(blob_unref) struct blob *extension = blob_new((size_t)count);
+    if (extension && H5Aread(attribute, H5T_NATIVE_UINT8, extension->data) >= 0) {
+        blob_unref(meta->extension);
+        meta->extension = STEAL(extension);
+    }
+}
+
+static herr_t read_one(hid_t dataset, const char *name, const H5A_info_t *info, void *context) {
+    (void)info;
+    struct meta *meta = context;
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0) {
+        return 0;
+    }
+    AUTO(h5_close) hid_t attribute = H5Aopen(dataset, name, H5P_DEFAULT);
+    char text[META_TYPE_BYTES];
+    if (attribute < 0) {
+        return -1;
+    }
+    if (strcmp(name, SHA256_NAME) == 0) {
+        read_sha256(attribute, meta);
+    } else if (strcmp(name, STORED_NAME) == 0) {
+        read_time(attribute, &meta->stored_ms);
+    } else if (strcmp(name, CREATED_NAME) == 0) {
+        read_time(attribute, &meta->created_ms);
+    } else if (strcmp(name, HOLD_NAME) == 0) {
+        if (read_text(attribute, text, sizeof text) && strcmp(text, "cached") == 0) {
+            meta->hold = HOLD_CACHED;
+        }
+    } else if (strcmp(name, TYPE_NAME) == 0) {
+        (void)read_text(attribute, meta->content_type, sizeof meta->content_type);
+    } else if (strcmp(name, ENCODING_NAME) == 0) {
+        (void)read_text(attribute, meta->content_encoding, sizeof meta->content_encoding);
+    } else if (strcmp(name, VALIDATOR_NAME) == 0) {
+        (void)read_text(attribute, meta->validator, sizeof meta->validator);
+    } else if (strcmp(name, EXTENSION_NAME) == 0) {
+        read_extension(attribute, meta);
+    }
+    return 0;
+}
+
+enum err attributes_read(hid_t dataset, struct op *op, struct meta *ret_meta) {
+    hsize_t at = 0;
+    ret_meta->created_ms = INT64_MIN;
+    herr_t result = H5Aiterate2(dataset, H5_INDEX_NAME, H5_ITER_NATIVE, &at, read_one, ret_meta);
+    if (ret_meta->created_ms == INT64_MIN) {
+        ret_meta->created_ms = ret_meta->stored_ms;
+    }
+    return result < 0 ? h5_fail(op, "read the attributes of an entry") : OK;
+}

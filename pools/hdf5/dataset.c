@@ -1,0 +1,285 @@
+/* dataset.c - see dataset.h. */
+#include "pools/hdf5/dataset.h"
+
+#include "pools/base/percent.h"
+#include "pools/hdf5/attributes.h"
+
+#include <stdio.h>
+
+#define TAIL_BYTES 4096u
+/* How the file writes a variable-length string: its length, then where it lies. */
+#define VLEN_LENGTH_BYTES 4u
+
+bool dataset_is_text(const void *bytes, size_t count) {
+    return count > 0 && count <= DATASET_TEXT_MOST_BYTES && !memchr(bytes, '\0', count) &&
+           utf8_valid(bytes, count);
+}
+
+static hid_t body_type(enum version_kind kind, uint64_t length) {
+    if (kind == VERSION_BYTES) {
+        return H5Tcopy(H5T_STD_U8LE);
+    }
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0 || H5Tset_size(type, (size_t)length) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0 ||
+        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+        h5_close(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static hid_t body_space(enum version_kind kind, uint64_t length) {
+    hsize_t count = length;
+    return kind == VERSION_TEXT ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &count, NULL);
+}
+
+static hid_t body_layout(void) {
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    if (list < 0 || H5Pset_obj_track_times(list, false) < 0 || H5Pset_layout(list, H5D_CONTIGUOUS) < 0 ||
+        H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY) < 0 ||
+        H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) < 0) {
+        h5_close(list);
+        return H5I_INVALID_HID;
+    }
+    return list;
+}
+
+static bool address_of(hid_t object, uint64_t *ret_address) {
+    H5O_info_t info;
+    if (H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0) {
+        return false;
+    }
+    *ret_address = info.addr;
+    return true;
+}
+
+enum err dataset_create(struct h5_file *file, struct op *op, enum version_kind kind, uint64_t length,
+                        hid_t *ret_dataset, struct placement *ret_placement) {
+    AUTO(h5_close) hid_t type = body_type(kind, length);
+    AUTO(h5_close) hid_t space = body_space(kind, length);
+    AUTO(h5_close) hid_t layout = body_layout();
+    if (type < 0 || space < 0 || layout < 0) {
+        return h5_fail(op, "describe an entry");
+    }
+    AUTO(h5_close) hid_t dataset = H5Dcreate_anon(file->id, type, space, layout, H5P_DEFAULT);
+    if (dataset < 0) {
+        return h5_fail(op, "make an entry");
+    }
+    struct placement placement = {.kind = kind, .length = length};
+    haddr_t offset = length ? H5Dget_offset(dataset) : 0;
+    if (offset == HADDR_UNDEF || !address_of(dataset, &placement.address)) {
+        return h5_fail(op, "place an entry");
+    }
+    placement.offset = offset;
+    *ret_placement = placement;
+    *ret_dataset = h5_steal(&dataset);
+    return OK;
+}
+
+enum err dataset_open(struct h5_file *file, struct op *op, uint64_t address, hid_t *ret_dataset) {
+    hid_t dataset = H5Oopen_by_addr(file->id, address);
+    if (dataset < 0) {
+        return h5_fail(op, "open an entry");
+    }
+    *ret_dataset = dataset;
+    return OK;
+}
+
+/* Whether elements refer to something outside themselves: then their bytes in the file mean nothing. */
+static bool has_pointers(hid_t type) {
+    H5T_class_t class = H5Tget_class(type);
+    if (class == H5T_VLEN || class == H5T_REFERENCE || class == H5T_NO_CLASS) {
+        return true;
+    }
+    if (class == H5T_STRING) {
+        return H5Tis_variable_str(type) != 0;
+    }
+    if (class == H5T_ARRAY) {
+        AUTO(h5_close) hid_t element = H5Tget_super(type);
+        return element < 0 || has_pointers(element);
+    }
+    if (class == H5T_COMPOUND) {
+        int members = H5Tget_nmembers(type);
+        for (int i = 0; i < members; i++) {
+            AUTO(h5_close) hid_t member = H5Tget_member_type(type, (unsigned)i);
+            if (member < 0 || has_pointers(member)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static enum err read_vlen(struct op *op, hid_t dataset, hid_t type, struct blob **ret_body) {
+    AUTO(h5_close) hid_t space = H5Dget_space(dataset);
+    AUTO(h5_close) hid_t memory_type = H5Tcopy(H5T_C_S1);
+    char *text = NULL;
+    if (space < 0 || memory_type < 0 || H5Tset_size(memory_type, H5T_VARIABLE) < 0 ||
+        H5Tset_cset(memory_type, H5Tget_cset(type)) < 0 ||
+        H5Dread(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text) < 0) {
+        return h5_fail(op, "read an entry");
+    }
+    AUTO(blob_unref) struct blob *body = text ? blob_copy(text, strlen(text)) : blob_new(0);
+    if (H5Dvlen_reclaim(memory_type, space, H5P_DEFAULT, &text) < 0) {
+        h5_forget();
+    }
+    if (!body) {
+        return op_no_memory(op);
+    }
+    *ret_body = STEAL(body);
+    return OK;
+}
+
+/* The length a variable-length string has: from its reference in the file, or by reading it when that is not in one piece. */
+static enum err vlen_length(struct h5_file *file, struct op *op, hid_t dataset, hid_t type, haddr_t offset,
+                            uint64_t *ret_length) {
+    if (offset == HADDR_UNDEF || file->library_only) {
+        AUTO(blob_unref) struct blob *body = NULL;
+        enum err err = read_vlen(op, dataset, type, &body);
+        *ret_length = err ? 0 : body->size;
+        return err;
+    }
+    uint8_t bytes[VLEN_LENGTH_BYTES];
+    enum err err = h5_file_pread(file, op, offset, bytes, sizeof bytes);
+    if (!err) {
+        *ret_length =
+            bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24;
+    }
+    return err;
+}
+
+/* A string of somebody else is shorter than its type: the padding is no part of it. */
+static enum err trim(struct h5_file *file, struct op *op, H5T_str_t padding, struct placement *placement) {
+    char pad = padding == H5T_STR_SPACEPAD ? ' ' : '\0';
+    while (placement->length) {
+        char tail[TAIL_BYTES];
+        size_t count = placement->length < sizeof tail ? (size_t)placement->length : sizeof tail;
+        enum err err = h5_file_pread(file, op, placement->offset + placement->length - count, tail, count);
+        if (err) {
+            return err;
+        }
+        size_t kept = count;
+        while (kept && tail[kept - 1] == pad) {
+            kept--;
+        }
+        placement->length -= count - kept;
+        if (kept) {
+            break;
+        }
+    }
+    return OK;
+}
+
+/* Kind, offset and length; *ret_usable false when it cannot be an entry. */
+static enum err place(struct h5_file *file, struct op *op, hid_t dataset, hid_t type,
+                      struct placement *placement, bool *ret_usable) {
+    AUTO(h5_close) hid_t space = H5Dget_space(dataset);
+    AUTO(h5_close) hid_t list = H5Dget_create_plist(dataset);
+    if (space < 0 || list < 0) {
+        return h5_fail(op, "look at an entry");
+    }
+    hssize_t points = H5Sget_simple_extent_npoints(space);
+    bool single = points == 1 && H5Sget_simple_extent_ndims(space) == 0;
+    bool string = H5Tget_class(type) == H5T_STRING;
+    size_t element_bytes = H5Tget_size(type);
+    haddr_t offset = H5Dget_offset(dataset);
+    h5_forget(); /* asking a chunked one is an error */
+    *ret_usable = true;
+    if (string && single && H5Tis_variable_str(type) > 0) {
+        placement->kind = VERSION_LIBRARY_TEXT;
+        return vlen_length(file, op, dataset, type, offset, &placement->length);
+    }
+    if (points < 0 || element_bytes == 0 || has_pointers(type) ||
+        (uint64_t)points > UINT64_MAX / 2 / element_bytes) {
+        *ret_usable = false;
+        return OK;
+    }
+    placement->length = (uint64_t)points * element_bytes;
+    placement->kind = string && single ? VERSION_TEXT : VERSION_BYTES;
+    bool in_one_piece = H5Pget_layout(list) == H5D_CONTIGUOUS && offset != HADDR_UNDEF &&
+                        !file->library_only && H5Pget_external_count(list) == 0;
+    if (placement->length && !in_one_piece) {
+        placement->kind = string && single ? VERSION_LIBRARY_TEXT : VERSION_LIBRARY_BYTES;
+    } else {
+        placement->offset = placement->length ? offset : 0;
+    }
+    return OK;
+}
+
+static enum err describe(struct h5_file *file, struct op *op, hid_t dataset, uint64_t address,
+                         struct version **ret_version) {
+    struct placement placement = {.address = address};
+    AUTO(h5_close) hid_t type = H5Dget_type(dataset);
+    bool usable = false;
+    if (type < 0) {
+        return h5_fail(op, "look at an entry");
+    }
+    enum err err = place(file, op, dataset, type, &placement, &usable);
+    if (err || !usable) {
+        return err;
+    }
+    struct meta meta;
+    meta_init(&meta);
+    snprintf(meta.content_type, sizeof meta.content_type, "%s", version_default_type(placement.kind));
+    err = attributes_read(dataset, op, &meta);
+    if (!err && placement.kind == VERSION_TEXT && (!meta.has_sha256 || !file->alone)) {
+        err = trim(file, op, H5Tget_strpad(type), &placement);
+    }
+    if (!err && !meta.has_sha256 && !meta.validator[0]) {
+        snprintf(meta.validator, sizeof meta.validator, "hdf5-%llx-%llx-%llx", (unsigned long long)address,
+                 (unsigned long long)placement.length, (unsigned long long)file->opened_mtime_ns);
+    }
+    if (!err) {
+        *ret_version = version_new(file, &placement, &meta);
+        err = *ret_version ? OK : op_no_memory(op);
+    }
+    meta_fini(&meta);
+    return err;
+}
+
+enum err dataset_resolve(struct h5_file *file, struct op *op, uint64_t address,
+                         struct version **ret_version) {
+    AUTO(h5_close) hid_t object = H5I_INVALID_HID;
+    enum err err = dataset_open(file, op, address, &object);
+    if (err) {
+        return err;
+    }
+    struct version *version = NULL;
+    if (H5Iget_type(object) == H5I_DATASET) {
+        err = describe(file, op, object, address, &version);
+    }
+    if (!err) {
+        *ret_version = version;
+    }
+    return err;
+}
+
+enum err dataset_read(const struct version *version, struct op *op, struct blob **ret_body) {
+    if (version->length > DATASET_LIBRARY_MOST_BYTES) {
+        return op_fail(op, REASON_UNSUPPORTED,
+                       "the entry is not stored in one piece and is larger than %llu bytes: repack the file",
+                       (unsigned long long)DATASET_LIBRARY_MOST_BYTES);
+    }
+    h5_enter();
+    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
+    enum err err = dataset_open(version->file, op, version->address, &dataset);
+    if (err) {
+        return err;
+    }
+    AUTO(h5_close) hid_t type = H5Dget_type(dataset);
+    if (type < 0) {
+        return h5_fail(op, "look at an entry");
+    }
+    if (version->kind == VERSION_LIBRARY_TEXT && H5Tis_variable_str(type) > 0) {
+        return read_vlen(op, dataset, type, ret_body);
+    }
+    AUTO(blob_unref) struct blob *body = blob_new((size_t)version->length);
+    if (!body) {
+        return op_no_memory(op);
+    }
+    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, body->data) < 0) {
+        return h5_fail(op, "read an entry");
+    }
+    *ret_body = STEAL(body);
+    return OK;
+}

@@ -1,0 +1,66 @@
+/* h5.c - see h5.h. */
+#include "pools/hdf5/h5.h"
+
+#include "pools/base/must.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_once_t set_up = PTHREAD_ONCE_INIT;
+
+/* Without H5dont_atexit the library closes files behind our back when the process ends. */
+static void set_up_library(void) {
+    MUST(H5dont_atexit() >= 0);
+    MUST(H5open() >= 0);
+}
+
+void h5_enter(void) {
+    MUST(pthread_once(&set_up, set_up_library) == 0);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+struct found {
+    int errno_value;
+    char text[128];
+};
+
+/* Innermost first. The description of a system failure ends "errno = 28, error message = ..."; the minor
+ * text ("Unable to open file") never holds a path. */
+static herr_t look_at(unsigned depth, const H5E_error2_t *error, void *context) {
+    struct found *found = context;
+    if (depth == 0) {
+        H5E_type_t type = H5E_MINOR;
+        if (H5Eget_msg(error->min_num, &type, found->text, sizeof found->text) < 0) {
+            found->text[0] = '\0';
+        }
+    }
+    const char *number = error->desc ? strstr(error->desc, "errno = ") : NULL;
+    if (number && !found->errno_value) {
+        found->errno_value = (int)strtol(number + strlen("errno = "), NULL, 10);
+    }
+    return 0;
+}
+
+enum err h5_fail(struct op *op, const char *doing) {
+    struct found found = {0};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, look_at, &found);
+    H5Eclear2(H5E_DEFAULT);
+    if (found.errno_value == ENOSPC || found.errno_value == EDQUOT || found.errno_value == EFBIG) {
+        return op_fail(op, REASON_NO_SPACE, "the disk of the HDF5 file is full");
+    }
+    return op_fail(op, REASON_IO, "the HDF5 library could not %s: %s", doing,
+                   found.text[0] ? found.text : "no reason given");
+}
+
+void h5_forget(void) {
+    H5Eclear2(H5E_DEFAULT);
+}
+
+void h5_close(hid_t id) {
+    if (id > 0 && H5Idec_ref(id) < 0) {
+        h5_forget();
+    }
+}

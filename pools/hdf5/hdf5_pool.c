@@ -1,0 +1,272 @@
+/* hdf5_pool.c - the kind's options and its method table; everything else is the store's. See store.h and README.md. */
+#include "pools/hdf5/hdf5_pool.h"
+
+#include "pools/base/clock.h"
+#include "pools/hdf5/reader.h"
+#include "pools/hdf5/store.h"
+#include "pools/hdf5/writer.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A listing waits this long for the index of a large file before it answers "still loading". */
+#define LIST_WAIT_NS (2 * NS_PER_S)
+
+static const struct option options[] = {
+    {.name = "path",
+     .type = OPTION_TEXT,
+     .is_path = true,
+     .sentence = "The HDF5 file, relative to the data directory; <nickname>.h5 when unset."},
+    {.name = "max_bytes",
+     .type = OPTION_BYTES,
+     .least = 1,
+     .sentence = "Most bytes of bodies; cached copies are evicted, owned entries never. Unset = no limit."},
+    {.name = "max_entries", .type = OPTION_COUNT, .least = 1, .sentence = "Most entries. Unset = no limit."},
+    {.name = "max_file_bytes",
+     .type = OPTION_BYTES,
+     .least = 1 << 20,
+     .sentence = "The file does not grow beyond this. Unset = no limit."},
+    {.name = "read_only", .type = OPTION_FLAG, .default_text = "false", .sentence = "Never change the file."},
+};
+
+static const struct pool_capabilities capabilities = {
+    .ranges = true,
+    .create_only = true,
+    .if_match = true,
+    .fill_fence = true,
+    .durable = false, /* until the journal is there: a crash may damage the file */
+    .stores_hold = true,
+    .stores_meta = true,
+    .tells_created = true,
+    .evicts = true,
+};
+
+struct hdf5_pool {
+    struct pool base;
+    struct store *store;
+    struct spool_dir *spool_dir; /* borrowed from the environment */
+};
+
+static struct store *store_of(struct pool *pool) {
+    return CONTAINER_OF(pool, struct hdf5_pool, base)->store;
+}
+
+static enum err open_reader(struct pool *pool, struct op *op, const struct id *id,
+                            const struct read_options *read, struct reader **ret_reader) {
+    return hdf5_reader_open(pool, store_of(pool), op, id, read, ret_reader);
+}
+
+static enum err open_writer(struct pool *pool, struct op *op, const struct id *id,
+                            const struct write_options *write, struct writer **ret_writer) {
+    struct spool_dir *spool_dir = CONTAINER_OF(pool, struct hdf5_pool, base)->spool_dir;
+    return hdf5_writer_open(pool, store_of(pool), spool_dir, op, id, write, ret_writer);
+}
+
+static enum err put_entry(struct pool *pool, struct op *op, const struct id *id, struct entry *entry,
+                          const struct condition *condition, const struct fence *fence,
+                          struct commit_result *ret_result) {
+    return hdf5_writer_put(store_of(pool), op, id, entry, condition, fence, ret_result);
+}
+
+static enum err stat_entry(struct pool *pool, struct op *op, const struct id *id, struct meta *ret_meta) {
+    struct version *version = NULL;
+    enum err err = store_get(store_of(pool), op, id, &version);
+    if (!err) {
+        version_meta(version, ret_meta);
+        store_release_version(store_of(pool), version);
+    }
+    return err;
+}
+
+static enum err peek(struct pool *pool, const struct id *id, struct entry **ret_entry) {
+    return hdf5_reader_peek(store_of(pool), id, ret_entry);
+}
+
+static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) {
+    struct store *store = store_of(pool);
+    bool complete = atomic_load(&store->names_complete);
+    struct version *version = index_get(&store->index, id);
+    if (!version) {
+        return complete ? ERR_NOT_FOUND : ERR_AGAIN;
+    }
+    bool resolved = version->kind != VERSION_UNRESOLVED;
+    if (resolved) {
+        version_meta(version, ret_meta);
+    }
+    store_release_version(store, version);
+    return resolved ? OK : ERR_AGAIN;
+}
+
+static bool proves_not_owned(struct pool *pool, const struct id *id) {
+    struct store *store = store_of(pool);
+    bool complete = atomic_load(&store->names_complete);
+    struct version *version = index_get(&store->index, id);
+    if (!version) {
+        return complete;
+    }
+    bool cached = version->kind != VERSION_UNRESOLVED && version->hold == HOLD_CACHED;
+    store_release_version(store, version);
+    return cached;
+}
+
+static enum err remove_entry(struct pool *pool, struct op *op, const struct id *id,
+                             const struct condition *condition, bool *ret_existed) {
+    enum err err = store_check_writable(store_of(pool), op);
+    if (err) {
+        return err;
+    }
+    struct store_request request = {.action = STORE_REMOVE, .id = id, .condition = condition};
+    err = store_submit(store_of(pool), op, &request);
+    if (!err) {
+        *ret_existed = request.existed;
+    }
+    return err;
+}
+
+static enum err list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
+                     struct listing *ret_listing) {
+    enum err err = store_await_loaded(store_of(pool), op, LIST_WAIT_NS);
+    return err ? err : index_list(&store_of(pool)->index, op, prefix, cursor, limit, ret_listing);
+}
+
+/* One walk in hash order, so it ends whatever is written meanwhile. */
+static enum err empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
+    struct store *store = store_of(pool);
+    enum err err = store_check_writable(store, op);
+    if (!err) {
+        err = store_await_loaded(store, op, LIST_WAIT_NS);
+    }
+    struct index_cursor cursor = {0};
+    while (!err && !cursor.at_end) {
+        struct listing ids = {0};
+        err = index_some(&store->index, op, &cursor, &ids);
+        struct store_request request = {.action = STORE_REMOVE_MANY, .ids = &ids};
+        if (!err && ids.count) {
+            err = store_submit(store, op, &request);
+        }
+        *ret_removed += request.removed;
+        listing_fini(&ids);
+    }
+    return err;
+}
+
+static void status(struct pool *pool, struct pool_status *ret_status) {
+    struct store *store = store_of(pool);
+    bool loaded = atomic_load(&store->loaded);
+    if (atomic_load(&store->poisoned)) {
+        ret_status->state = POOL_POISONED;
+    } else if (!loaded) {
+        ret_status->state = POOL_LOADING;
+    } else if (!atomic_load(&store->writable)) {
+        ret_status->state = POOL_READ_ONLY;
+    } else {
+        ret_status->state = POOL_OK;
+    }
+    if (ret_status->state == POOL_POISONED || ret_status->state == POOL_READ_ONLY) {
+        store_reason(store, ret_status->reason);
+    } else if (ret_status->state == POOL_LOADING) {
+        snprintf(ret_status->reason, sizeof ret_status->reason, "the index of the file is loading");
+    }
+    ret_status->counts_known = ret_status->foreign_known = loaded;
+    ret_status->entries = atomic_load(&store->index.entries);
+    ret_status->bytes = atomic_load(&store->index.bytes);
+    ret_status->foreign = atomic_load(&store->foreign);
+}
+
+static void set_cached_evictable(struct pool *pool, bool evictable) {
+    atomic_store(&store_of(pool)->evictable, evictable);
+}
+
+static void close_pool(struct pool *pool) {
+    struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
+    store_close(self->store);
+    pool_fini(pool);
+    free(self);
+}
+
+static const struct pool_ops ops = {
+    .kind = "hdf5",
+    .open_reader = open_reader,
+    .open_writer = open_writer,
+    .stat = stat_entry,
+    .remove = remove_entry,
+    .list = list,
+    .empty = empty,
+    .status = status,
+    .close = close_pool,
+    .peek = peek,
+    .peek_meta = peek_meta,
+    .put_entry = put_entry,
+    .proves_not_owned = proves_not_owned,
+    .set_cached_evictable = set_cached_evictable,
+};
+
+/* ---- opening ---- */
+static bool has_parent_part(const char *path) {
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The file's path; what GET shows of it is settled in the settings: relative to the data directory where it is inside. */
+static enum err find_path(struct op *op, const struct pool_environment *environment, const char *nickname,
+                          struct settings *settings, char ret_path[PATH_MAX]) {
+    const char *path = settings_text(settings, "path");
+    char standard[NICKNAME_BYTES + sizeof ".h5"];
+    snprintf(standard, sizeof standard, "%s.h5", nickname);
+    path = path ? path : standard;
+    size_t data_dir_bytes = strlen(environment->data_dir);
+    if (environment->from_rest && (path[0] == '/' || has_parent_part(path))) {
+        return op_fail(op, REASON_INVALID_CONFIG,
+                       "path must stay below the data directory: no leading \"/\", no \"..\"");
+    }
+    int length = path[0] == '/' ? snprintf(ret_path, PATH_MAX, "%s", path)
+                                : snprintf(ret_path, PATH_MAX, "%s/%s", environment->data_dir, path);
+    if (!path[0] || length < 0 || length >= PATH_MAX) {
+        return op_fail(op, REASON_INVALID_CONFIG, "path must be a file name of at most %d bytes",
+                       PATH_MAX - 1);
+    }
+    bool inside =
+        strncmp(ret_path, environment->data_dir, data_dir_bytes) == 0 && ret_path[data_dir_bytes] == '/';
+    return inside ? settings_set_text(settings, op, "path", ret_path + data_dir_bytes + 1) : OK;
+}
+
+static enum err open_pool(struct op *op, const struct pool_environment *environment, const char *nickname,
+                          struct settings *settings, struct pool **ret_pool) {
+    char path[PATH_MAX];
+    enum err err = find_path(op, environment, nickname, settings, path);
+    if (err) {
+        return err;
+    }
+    struct store_options store_options = {
+        .read_only = settings_flag(settings, "read_only"),
+        .limits = {.max_bytes = settings_number(settings, "max_bytes"),
+                   .max_entries = settings_number(settings, "max_entries"),
+                   .max_file_bytes = settings_number(settings, "max_file_bytes")},
+    };
+    struct hdf5_pool *self = calloc(1, sizeof *self);
+    if (!self) {
+        return op_no_memory(op);
+    }
+    err = store_open(op, path, &store_options, &self->store);
+    if (err) {
+        free(self);
+        return err;
+    }
+    self->spool_dir = environment->spool_dir;
+    pool_init(&self->base, &ops, &capabilities, nickname, settings);
+    *ret_pool = &self->base;
+    return OK;
+}
+
+const struct pool_kind hdf5_pool_kind = {
+    .name = "hdf5",
+    .options = options,
+    .option_count = ARRAY_COUNT(options),
+    .open = open_pool,
+};

@@ -1,0 +1,271 @@
+/* reader.c - see reader.h. */
+#include "pools/hdf5/reader.h"
+
+#include "pools/base/must.h"
+#include "pools/hdf5/dataset.h"
+
+#include <stdlib.h>
+#include <sys/uio.h>
+
+#define VERIFY_PIECE_BYTES (UINT64_C(256) << 10)
+
+struct hdf5_reader {
+    struct reader base;
+    struct pool *pool; /* one reference */
+    struct store *store;
+    struct version *version; /* one reference: its space is not reused */
+    struct blob *whole;      /* the body when it is in memory, else NULL */
+    struct digest *digest;   /* of what went by, when this read compares it */
+    uint64_t at, end;        /* in the body */
+    size_t id_bytes;
+    char id[];
+};
+
+static struct id reader_id(const struct hdf5_reader *reader) {
+    return id_trusted(reader->id, reader->id_bytes);
+}
+
+/* ---- is it intact? ---- */
+static enum err learn(struct hdf5_reader *reader, struct op *op, const uint8_t sha256[SHA256_BYTES],
+                      bool into_file) {
+    struct id id = reader_id(reader);
+    struct store_request request = {.request = {.urgent = !into_file},
+                                    .action = STORE_LEARN,
+                                    .id = into_file ? &id : NULL,
+                                    .version = reader->version,
+                                    .sha256 = sha256};
+    return store_submit(reader->store, op, &request);
+}
+
+/* A damaged copy that can be had again goes; failing that it stays and is found damaged again. */
+static void drop_copy(struct hdf5_reader *reader) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id id = reader_id(reader);
+    struct store_request request = {.action = STORE_REMOVE, .id = &id, .version = reader->version};
+    (void)store_submit(reader->store, &op, &request);
+}
+
+/* Judges a whole body by its digest. ERR_NOT_FOUND = it was a cached copy and is gone. */
+static enum err judge(struct hdf5_reader *reader, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
+    struct version *version = reader->version;
+    if (!version->has_sha256) {
+        return learn(reader, op, sha256, false);
+    }
+    if (memcmp(version->sha256, sha256, SHA256_BYTES) == 0) {
+        atomic_store(&version->verified, true);
+        return OK;
+    }
+    if (version->hold == HOLD_CACHED) {
+        drop_copy(reader);
+        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
+    }
+    if (!version->file->alone) {
+        return learn(reader, op, sha256, true);
+    }
+    return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
+}
+
+static enum err judge_whole(struct hdf5_reader *reader, struct op *op) {
+    uint8_t sha256[SHA256_BYTES];
+    digest_sha256(reader->whole->data, reader->whole->size, sha256);
+    return judge(reader, op, sha256);
+}
+
+/* In a file of others the digest must be right before it is told: the body is read once for it alone. */
+static enum err judge_ahead(struct hdf5_reader *reader, struct op *op) {
+    AUTO(digest_free) struct digest *digest = digest_new();
+    AUTO(blob_unref) struct blob *piece = blob_new(VERIFY_PIECE_BYTES);
+    if (!digest || !piece) {
+        return op_no_memory(op);
+    }
+    const struct version *version = reader->version;
+    uint64_t at = 0;
+    while (at < version->length) {
+        size_t count = version->length - at < piece->size ? (size_t)(version->length - at) : piece->size;
+        enum err err = op_check(op);
+        if (!err) {
+            err = h5_file_pread(version->file, op, version->offset + at, piece->data, count);
+        }
+        if (err) {
+            return err;
+        }
+        digest_update(digest, piece->data, count);
+        at += count;
+    }
+    uint8_t sha256[SHA256_BYTES];
+    digest_final(digest, sha256);
+    return judge(reader, op, sha256);
+}
+
+static enum err read_whole(struct hdf5_reader *reader, struct op *op) {
+    const struct version *version = reader->version;
+    if (!version_in_one_piece(version)) {
+        return dataset_read(version, op, &reader->whole);
+    }
+    reader->whole = blob_new((size_t)version->length);
+    return reader->whole
+               ? h5_file_pread(version->file, op, version->offset, reader->whole->data, reader->whole->size)
+               : op_no_memory(op);
+}
+
+/* What has to happen before the first byte. */
+static enum err prepare(struct hdf5_reader *reader, struct op *op, bool all) {
+    const struct version *version = reader->version;
+    bool verified = atomic_load(&version->verified);
+    bool one_piece = version_in_one_piece(version);
+    bool small = version->length <= READER_WHOLE_BYTES;
+    if (!one_piece || (!verified && small)) {
+        enum err err = read_whole(reader, op);
+        return err || verified ? err : judge_whole(reader, op);
+    }
+    if (verified || !version->has_sha256) {
+        return OK;
+    }
+    if (!version->file->alone) {
+        return judge_ahead(reader, op);
+    }
+    if (all) {
+        reader->digest = digest_new();
+        return reader->digest ? OK : op_no_memory(op);
+    }
+    return OK;
+}
+
+/* ---- the reader ---- */
+static struct hdf5_reader *reader_of(struct reader *base) {
+    return CONTAINER_OF(base, struct hdf5_reader, base);
+}
+
+static enum err finish_digest(struct hdf5_reader *reader, struct op *op) {
+    uint8_t sha256[SHA256_BYTES];
+    digest_final(reader->digest, sha256);
+    digest_free(reader->digest);
+    reader->digest = NULL;
+    /* Bytes are out already: too late to call a damaged copy absent. */
+    return judge(reader, op, sha256)
+               ? op_fail(op, REASON_CORRUPT, "the stored body does not match its digest")
+               : OK;
+}
+
+static enum err read_piece(struct reader *base, struct op *op, void *ret_bytes, size_t cap,
+                           size_t *ret_count) {
+    struct hdf5_reader *reader = reader_of(base);
+    uint64_t left = reader->end - reader->at;
+    size_t count = left < cap ? (size_t)left : cap;
+    if (count && reader->whole) {
+        memcpy(ret_bytes, reader->whole->data + reader->at, count);
+    } else if (count) {
+        const struct version *version = reader->version;
+        enum err err = h5_file_pread(version->file, op, version->offset + reader->at, ret_bytes, count);
+        if (err) {
+            return err;
+        }
+    }
+    reader->at += count;
+    if (reader->digest) {
+        digest_update(reader->digest, ret_bytes, count);
+        enum err err = reader->at == reader->end ? finish_digest(reader, op) : OK;
+        if (err) {
+            return err; /* with the last piece, so that nobody takes the body for whole */
+        }
+    }
+    *ret_count = count;
+    return OK;
+}
+
+static void close_reader(struct reader *base) {
+    struct hdf5_reader *reader = reader_of(base);
+    struct pool *pool = reader->pool;
+    meta_fini(&reader->base.meta);
+    blob_unref(reader->whole);
+    digest_free(reader->digest);
+    if (reader->version) {
+        store_release_version(reader->store, reader->version);
+    }
+    free(reader);
+    pool_unref(pool);
+}
+
+static const struct reader_ops reader_ops = {.read = read_piece, .close = close_reader};
+
+static enum err open_on(struct hdf5_reader *reader, struct op *op, const struct id *id,
+                        const struct read_options *options) {
+    enum err err = store_get(reader->store, op, id, &reader->version);
+    if (err) {
+        return err;
+    }
+    uint64_t length = reader->version->length;
+    if (options->offset > length) {
+        return op_fail(op, REASON_RANGE, "the range begins behind the end of the entry");
+    }
+    uint64_t wanted = options->length < length - options->offset ? options->length : length - options->offset;
+    err = prepare(reader, op, wanted == length);
+    if (err) {
+        return err;
+    }
+    if (reader->whole && reader->whole->size < options->offset + wanted) {
+        return op_fail(op, REASON_CORRUPT, "the entry is shorter than the file says");
+    }
+    reader->at = options->offset;
+    reader->end = options->offset + wanted;
+    version_meta(reader->version, &reader->base.meta);
+    atomic_store_explicit(&reader->version->touched, true, memory_order_relaxed);
+    return OK;
+}
+
+enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
+                          const struct read_options *options, struct reader **ret_reader) {
+    struct hdf5_reader *reader = calloc(1, sizeof *reader + id->bytes + 1);
+    if (!reader) {
+        return op_no_memory(op);
+    }
+    reader->base.ops = &reader_ops;
+    reader->pool = pool_ref(pool);
+    reader->store = store;
+    reader->id_bytes = id->bytes;
+    memcpy(reader->id, id->text, id->bytes);
+    enum err err = open_on(reader, op, id, options);
+    if (err) {
+        close_reader(&reader->base);
+        return err;
+    }
+    *ret_reader = &reader->base;
+    return OK;
+}
+
+static enum err peek_version(const struct version *version, struct entry **ret_entry) {
+    if (!version_in_one_piece(version) || version->length > READER_PEEK_BYTES ||
+        !atomic_load(&version->verified)) {
+        return ERR_AGAIN;
+    }
+    AUTO(blob_unref) struct blob *body = blob_new((size_t)version->length);
+    if (!body) {
+        return ERR_AGAIN;
+    }
+    struct iovec vector = {.iov_base = body->data, .iov_len = body->size};
+    if (body->size &&
+        preadv2(version->file->fd, &vector, 1, (off_t)version->offset, RWF_NOWAIT) != (ssize_t)body->size) {
+        return ERR_AGAIN; /* not in the page cache, or the file system cannot tell */
+    }
+    struct meta meta;
+    version_meta(version, &meta);
+    struct entry *entry = entry_new(&meta, body);
+    meta_fini(&meta);
+    *ret_entry = entry;
+    return entry ? OK : ERR_AGAIN;
+}
+
+enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) {
+    bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    struct version *version = index_get(&store->index, id);
+    if (!version) {
+        return complete ? ERR_NOT_FOUND : ERR_AGAIN;
+    }
+    enum err err = peek_version(version, ret_entry);
+    if (err == OK && !atomic_load_explicit(&version->touched, memory_order_relaxed)) {
+        atomic_store_explicit(&version->touched, true, memory_order_relaxed);
+    }
+    store_release_version(store, version);
+    return err;
+}

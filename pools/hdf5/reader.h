@@ -1,0 +1,23 @@
+/* reader.h - reading one entry: from its place with pread, or through the library into memory; and whether it is intact.
+ *
+ * A body is compared with its digest once per opening of the file, at its first read. Up to READER_WHOLE_BYTES it is read
+ * whole and compared before the first byte goes out; a larger one while it streams, so that damage ends the read as
+ * ERR_CORRUPT. A cached copy that is damaged is dropped and counts as absent. In a file that others wrote too
+ * (h5_file.h) a digest may be out of date: there the body is right, and its new digest is kept.
+ */
+#ifndef POOLS_HDF5_READER_H
+#define POOLS_HDF5_READER_H
+
+#include "pools/hdf5/store.h"
+
+#define READER_WHOLE_BYTES (UINT64_C(1) << 20)
+/* What a poll thread may copy. */
+#define READER_PEEK_BYTES (UINT64_C(256) << 10)
+
+/* pool is referenced until the reader is closed. */
+enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
+                          const struct read_options *options, struct reader **ret_reader) MUST_USE;
+/* The whole entry if its bytes are in the page cache: OK, ERR_NOT_FOUND or ERR_AGAIN. Never blocks. */
+enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) MUST_USE;
+
+#endif

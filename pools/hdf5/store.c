@@ -1,0 +1,233 @@
+/* store.c - the life of an open pool's inside, and how others put requests to its thread. See store.h. */
+#include "pools/hdf5/store.h"
+
+#include "pools/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Small files are loaded before open returns; large ones go on behind it. */
+#define OPEN_WAIT_NS (50 * NS_PER_MS)
+
+static bool run_idle(void *context) {
+    struct store *store = context;
+    struct op op;
+    op_init(&op, 0, 0);
+    if ((store_let_go(store) || store->dirty) && !atomic_load(&store->poisoned)) {
+        (void)store_settle(store, &op); /* a failure has poisoned the store and is told from there */
+        return true;
+    }
+    return store_load_slice(store);
+}
+
+struct verified_walk {
+    bool all;
+};
+
+static void look_at_verified(struct map_node *node, void *context) {
+    const struct record *record = CONTAINER_OF(node, struct record, node);
+    const struct version *version = record->current;
+    struct verified_walk *walk = context;
+    bool known = version && version->kind != VERSION_UNRESOLVED;
+    if (!known || (version->has_sha256 && !atomic_load(&version->verified))) {
+        walk->all = false;
+    }
+}
+
+/* The mark says that only we wrote, when that is so, or when every digest has been compared since. */
+static void mark_closed(struct store *store) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct h5_file *file = store->file;
+    bool begun = file->marked && (file->mark == H5_MARK_OPEN || file->mark == H5_MARK_MIXED);
+    if (!file->writable || file->convertible || atomic_load(&store->poisoned) || !begun) {
+        return;
+    }
+    struct verified_walk walk = {.all = true};
+    if (!file->alone) {
+        map_each(&store->index.map, look_at_verified, &walk);
+    }
+    int64_t now_s = clock_wall_ms() / 1000;
+    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_flush(file, &op) == OK) {
+        file->closing_mtime_s = now_s;
+    }
+}
+
+static void close_everything(void *context) {
+    struct store *store = context;
+    struct op op;
+    op_init(&op, 0, 0);
+    (void)store_settle(store, &op);
+    store_let_all_go(store);
+    mark_closed(store);
+    h5_close(store->link_list);
+}
+
+static const struct commit_ops commit_ops = {
+    .begin = store_scan,
+    .run_batch = store_run_batch,
+    .run_idle = run_idle,
+    .end = close_everything,
+};
+
+static enum err make_link_list(struct store *store, struct op *op) {
+    store->link_list = H5Pcreate(H5P_LINK_CREATE);
+    if (store->link_list < 0 || H5Pset_char_encoding(store->link_list, H5T_CSET_UTF8) < 0) {
+        return h5_fail(op, "prepare");
+    }
+    return OK;
+}
+
+enum err store_open(struct op *op, const char *path, const struct store_options *options,
+                    struct store **ret_store) {
+    AUTO(store_close) struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        return op_no_memory(op);
+    }
+    store->link_list = H5I_INVALID_HID;
+    store->limits = options->limits;
+    mutex_init(&store->mutex, RANK_KIND_INNER);
+    cond_init(&store->loaded_cond);
+    index_init(&store->index);
+    commit_init(&store->commit, &commit_ops, store);
+    SLIST_INIT(&store->released);
+    STAILQ_INIT(&store->new_held);
+    STAILQ_INIT(&store->held);
+    store->path = strdup(path);
+    if (!store->path) {
+        return op_no_memory(op);
+    }
+    struct h5_file_options file_options = {.read_only = options->read_only, .create = true};
+    enum err err = h5_file_open(op, path, &file_options, &store->file);
+    if (!err) {
+        err = make_link_list(store, op);
+    }
+    if (err) {
+        return err;
+    }
+    bool writable = store->file->writable && !store->file->convertible;
+    atomic_store(&store->writable, writable);
+    snprintf(store->reason, sizeof store->reason, "%s",
+             options->read_only ? "the pool is configured read_only" : store->file->reason);
+    err = commit_start(&store->commit, op);
+    if (err) {
+        return err;
+    }
+    struct op wait;
+    op_init(&wait, 0, 0);
+    (void)store_await_loaded(store, &wait, OPEN_WAIT_NS); /* loading goes on behind */
+    *ret_store = STEAL(store);
+    return OK;
+}
+
+void store_close(struct store *store) {
+    if (!store) {
+        return;
+    }
+    if (store->commit.started) {
+        commit_stop(&store->commit);
+    } else {
+        h5_close(store->link_list);
+    }
+    commit_fini(&store->commit);
+    index_fini(&store->index);
+    h5_file_unref(store->file);
+    cond_fini(&store->loaded_cond);
+    mutex_fini(&store->mutex);
+    free(store->path);
+    free(store);
+}
+
+void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]) {
+    mutex_lock(&store->mutex);
+    memcpy(ret_reason, store->reason, OP_DETAIL_BYTES);
+    mutex_unlock(&store->mutex);
+}
+
+void store_poison(struct store *store, const char *sentence) {
+    mutex_lock(&store->mutex);
+    if (!atomic_load(&store->poisoned)) {
+        snprintf(store->reason, sizeof store->reason, "%s", sentence);
+        atomic_store(&store->poisoned, true);
+    }
+    cond_broadcast(&store->loaded_cond);
+    mutex_unlock(&store->mutex);
+}
+
+enum err store_check_writable(struct store *store, struct op *op) {
+    char reason[OP_DETAIL_BYTES];
+    if (atomic_load(&store->poisoned)) {
+        store_reason(store, reason);
+        return op_fail(op, REASON_IO, "the pool takes no writes: %s", reason);
+    }
+    if (!atomic_load(&store->writable)) {
+        store_reason(store, reason);
+        return op_fail(op, REASON_POOL_READ_ONLY, "%s", reason);
+    }
+    return OK;
+}
+
+enum err store_submit(struct store *store, struct op *op, struct store_request *request) {
+    return commit_submit(&store->commit, op, &request->request);
+}
+
+enum err store_get(struct store *store, struct op *op, const struct id *id, struct version **ret_version) {
+    struct version *version = index_get(&store->index, id);
+    bool complete = atomic_load(&store->names_complete);
+    if (version ? version->kind == VERSION_UNRESOLVED : !complete) {
+        version_drop(version);
+        struct store_request request = {.request = {.urgent = true}, .action = STORE_LOOKUP, .id = id};
+        enum err err = store_submit(store, op, &request);
+        if (err) {
+            return err;
+        }
+        version = request.version;
+    } else if (!version) {
+        version = index_get(&store->index, id); /* it may have come between the two looks */
+    }
+    if (!version) {
+        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool does not have the entry");
+    }
+    *ret_version = version;
+    return OK;
+}
+
+void store_release_version(struct store *store, struct version *take_version) {
+    if (version_unref(take_version)) {
+        commit_poke(&store->commit);
+    }
+}
+
+void store_release_reservation(struct store *store, struct reservation *take_reservation) {
+    if (!take_reservation) {
+        return;
+    }
+    mutex_lock(&store->mutex);
+    SLIST_INSERT_HEAD(&store->released, take_reservation, in_released);
+    mutex_unlock(&store->mutex);
+    commit_poke(&store->commit);
+}
+
+enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns) {
+    if (atomic_load(&store->loaded)) {
+        return OK;
+    }
+    uint64_t until_ns = clock_now_ns() + op_left_ns(op, most_ns);
+    mutex_lock(&store->mutex);
+    bool in_time = true;
+    while (!atomic_load(&store->loaded) && !atomic_load(&store->poisoned) && in_time) {
+        in_time = cond_wait_until(&store->loaded_cond, &store->mutex, until_ns);
+    }
+    mutex_unlock(&store->mutex);
+    if (atomic_load(&store->loaded)) {
+        return OK;
+    }
+    if (atomic_load(&store->poisoned)) {
+        char reason[OP_DETAIL_BYTES];
+        store_reason(store, reason);
+        return op_fail(op, REASON_IO, "%s", reason);
+    }
+    op_fail(op, REASON_LOADING, "the index of the file is still loading");
+    op->fault.retry_after_s = 1;
+    return ERR_BUSY;
+}

@@ -1,0 +1,150 @@
+/* store.h - one open HDF5 pool inside: the file, its index, its thread, and what may be asked of them.
+ *
+ * The thread (commit.h) owns every change: it judges conditions and fences, makes room, changes the file and the index. So
+ * a check and the change it guards are one step without a lock. Others only look: index_get, pread.
+ *
+ * How a write travels: writer.c gathers the body, decides text or bytes, and for large bodies asks for a reservation (a
+ * dataset without a name) which it fills itself; then STORE_PUT. apply.c links the dataset under the id and stages the new
+ * version; after the batch's flush index_publish shows it and the caller wakes.
+ *
+ * How a read travels: hdf5_pool.c's peek, or reader.c: index_get, then pread under the version's reference. An id that is not
+ * loaded yet is asked for with STORE_LOOKUP.
+ *
+ * Loading (load.c): 1 SCANNING names and addresses, in `begin`; lookups are served in between. 2 RESOLVING places and
+ * metadata, in idle slices; 3 LOADED.
+ *
+ * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
+ * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
+ *
+ * Files: store.c life and requests, apply.c a batch, room.c limits and eviction, load.c the scan, convert.c old files.
+ */
+#ifndef POOLS_HDF5_STORE_H
+#define POOLS_HDF5_STORE_H
+
+#include "pools/hdf5/commit.h"
+#include "pools/hdf5/h5_file.h"
+#include "pools/hdf5/index.h"
+
+/* A dataset without a name whose body its owner writes with h5_file_pwrite. */
+struct reservation {
+    SLIST_ENTRY(reservation) in_released;
+    struct h5_file *file; /* one reference */
+    hid_t dataset;
+    struct placement placement;
+};
+SLIST_HEAD(reservation_list, reservation);
+
+/* A replaced version whose dataset stays open. */
+struct held {
+    STAILQ_ENTRY(held) in_held;
+    hid_t dataset;
+    struct version *version; /* one reference */
+};
+STAILQ_HEAD(held_queue, held);
+
+struct store_limits {
+    uint64_t max_bytes, max_entries, max_file_bytes; /* 0 = none */
+};
+
+struct store {
+    struct h5_file *file; /* changed by the thread only, in convert.c */
+    char *path;
+    struct index index;
+    struct commit commit;
+    struct store_limits limits;
+    atomic_bool evictable;      /* cached copies may make room */
+    atomic_bool names_complete; /* an id that is not in the index is not in the file */
+    atomic_bool loaded;
+    atomic_bool poisoned;
+    atomic_bool writable;         /* the file, or a copy that a first write makes of it */
+    atomic_uint_fast64_t foreign; /* links that are no entries */
+    struct mutex mutex;           /* RANK_KIND_INNER: the fields below */
+    struct cond loaded_cond;
+    char reason[OP_DETAIL_BYTES]; /* why poisoned or read-only */
+    struct reservation_list released;
+    /* The thread only */
+    hid_t link_list; /* how links are made */
+    bool dirty;      /* something has not been flushed */
+    struct held_queue new_held, held;
+};
+
+enum store_action {
+    STORE_PUT,    /* id, meta, kind, length and bytes or reservation, condition, fence -> version, existed */
+    STORE_REMOVE, /* id, condition, version (only if it is still this one; may be NULL) -> existed */
+    STORE_REMOVE_MANY, /* ids -> removed */
+    STORE_RESERVE,     /* kind, length -> reservation */
+    STORE_LOOKUP,      /* id -> version, NULL = absent */
+    STORE_LEARN        /* version, sha256; id when it must be written to the file too */
+};
+
+struct store_request {
+    struct request request; /* first: apply.c gets back from it */
+    enum store_action action;
+    const struct id *id;
+    const struct meta *meta;
+    const struct condition *condition;
+    const struct fence *fence; /* not NULL = a fill */
+    enum version_kind kind;
+    uint64_t length;
+    const void *bytes;
+    struct reservation *reservation; /* PUT takes it over when it succeeds */
+    struct version *version;         /* out: one reference */
+    const uint8_t *sha256;
+    const struct listing *ids;
+    uint64_t removed;
+    bool existed;
+    bool changed; /* the flush decides about its result */
+};
+
+struct store_options {
+    bool read_only;
+    struct store_limits limits;
+};
+
+/* ---- any thread ---- */
+enum err store_open(struct op *op, const char *path, const struct store_options *options,
+                    struct store **ret_store) MUST_USE;
+void store_close(struct store *store); /* every reader and writer is gone */
+DEFINE_AUTO(struct store, store_close)
+/* ERR_CONFLICT (REASON_POOL_READ_ONLY) or ERR_UNAVAILABLE (poisoned). */
+enum err store_check_writable(struct store *store, struct op *op) MUST_USE;
+/* A reference to the resolved version of the id; ERR_NOT_FOUND recorded. */
+enum err store_get(struct store *store, struct op *op, const struct id *id,
+                   struct version **ret_version) MUST_USE;
+enum err store_submit(struct store *store, struct op *op, struct store_request *request);
+/* Ends a read; lets the thread know when space can be given back. */
+void store_release_version(struct store *store, struct version *take_version);
+/* Without linking it. Never blocks. */
+void store_release_reservation(struct store *store, struct reservation *take_reservation);
+/* Waits until everything is loaded; ERR_BUSY (REASON_LOADING) when that takes longer than most_ns. */
+enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns);
+void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
+
+/* ---- the thread ---- */
+void store_run_batch(void *context, struct request_batch *batch); /* apply.c */
+/* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons. */
+enum err store_settle(struct store *store, struct op *op);
+/* Gives back what nobody reads any more; true when the file changed. */
+bool store_let_go(struct store *store);
+/* At the end, when there are no readers. */
+void store_let_all_go(struct store *store);
+void store_poison(struct store *store, const char *sentence);
+/* Unlinks a record's dataset, holds it and stages the removal. */
+enum err store_unlink(struct store *store, struct op *op, struct record *record) MUST_USE;
+/* Must come before any change of the file. */
+enum err store_begin_change(struct store *store, struct op *op) MUST_USE;
+
+/* room.c: evicts cached copies if need be and allowed. record NULL = a new entry. ERR_TOO_LARGE, ERR_NO_SPACE: nothing was changed. */
+enum err store_make_room(struct store *store, struct op *op, struct record *record, uint64_t length) MUST_USE;
+/* room.c: dataset_create within max_file_bytes. */
+enum err store_create_dataset(struct store *store, struct op *op, enum version_kind kind, uint64_t length,
+                              hid_t *ret_dataset, struct placement *ret_placement) MUST_USE;
+
+void store_scan(void *context);             /* load.c: commit_ops.begin */
+bool store_load_slice(struct store *store); /* true = there is more */
+void store_load_all(struct store *store);
+/* The record of an id, found by name while the scan is not through; resolved. *ret_record NULL = absent. */
+enum err store_find(struct store *store, struct op *op, const struct id *id,
+                    struct record **ret_record) MUST_USE;
+
+#endif

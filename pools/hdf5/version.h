@@ -1,0 +1,78 @@
+/* version.h - one stored state of an entry: where its bytes are in which file, and its metadata, packed.
+ *
+ * A version is immutable but for its flags and a digest that may be learned later, and shared by reference count: the index holds one reference while it is
+ * current, every read holds one while it copies bytes. The space of a replaced version is given back to the file
+ * only when the store's own reference is the last one, so a reader never meets bytes of another entry.
+ *
+ * Life
+ *   1 UNRESOLVED  found by the scan: only the object's address is known (kind VERSION_UNRESOLVED)
+ *   2 RESOLVED    place and metadata known. A new object replaces the unresolved one in the index.
+ *   3 RETIRED     replaced or removed; the store keeps the dataset open until the readers have gone
+ */
+#ifndef POOLS_HDF5_VERSION_H
+#define POOLS_HDF5_VERSION_H
+
+#include "pools/entry.h"
+
+#include <stdatomic.h>
+
+struct h5_file;
+
+enum version_kind {
+    VERSION_UNRESOLVED,
+    VERSION_TEXT,         /* a scalar fixed-length string: bytes at offset */
+    VERSION_BYTES,        /* anything else that lies in one piece: bytes at offset */
+    VERSION_LIBRARY_TEXT, /* a variable-length string: only the library can read it */
+    VERSION_LIBRARY_BYTES /* chunked, compressed, compact ...: only the library can read it */
+};
+
+struct version {
+    atomic_uint refs;
+    atomic_bool verified;    /* the body was compared with sha256, or written, since the file was opened */
+    atomic_bool touched;     /* read since the eviction hand last passed */
+    atomic_bool retired;     /* the store waits for the last reader */
+    atomic_bool has_learned; /* `learned` is set and counts instead of sha256 */
+    uint8_t kind;
+    uint8_t hold;
+    bool has_sha256;
+    struct h5_file *file; /* one reference */
+    uint64_t address;     /* of the object's header */
+    uint64_t offset;      /* of the body in the file; 0 for the library's kinds and empty bodies */
+    uint64_t length;      /* of the body */
+    int64_t created_ms, stored_ms;
+    struct blob *extension;
+    uint8_t sha256[SHA256_BYTES];
+    uint8_t learned[SHA256_BYTES];
+    char texts[]; /* content type, content encoding, validator: each with its NUL */
+};
+
+/* The place of a body, without its metadata. */
+struct placement {
+    enum version_kind kind;
+    uint64_t address, offset, length;
+};
+
+/* What strings and other data are when nobody says (design.md 13.19). */
+const char *version_default_type(enum version_kind kind);
+
+/* One reference; takes its own references to file and meta's extension. meta NULL = unresolved. NULL when out of memory. */
+struct version *version_new(struct h5_file *file, const struct placement *placement, const struct meta *meta);
+struct version *version_ref(struct version *version);
+/* True when the store waits for this version and its own reference is the only one left: the caller should poke it. */
+bool version_unref(struct version *version);
+static inline void version_drop(struct version *version) {
+    (void)version_unref(version);
+}
+DEFINE_AUTO(struct version, version_drop)
+
+/* Whether nobody but the store refers to it. */
+bool version_is_idle(const struct version *version);
+void version_meta(const struct version *version,
+                  struct meta *ret_meta); /* ret_meta is uninitialised before */
+void version_placement(const struct version *version, struct placement *ret_placement);
+/* The body's digest as just computed; the store's thread only. Verifies the version too. */
+void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]);
+/* True when pread can serve it. */
+bool version_in_one_piece(const struct version *version);
+
+#endif
