@@ -1,0 +1,443 @@
+/* http_exchange.c - one request and its answer on one line. States in http_client.h.
+ *
+ * libcurl pushes bytes at callbacks; our callers pull. The body callback writes straight into the buffer of the read under
+ * way, keeps what does not fit (one callback's worth at most) in `surplus`, and pauses the transfer when even that is taken.
+ * Between reads nobody runs the transfer, so the kernel's socket buffer is all that fills: back-pressure for free.
+ *
+ * The phases' limits are ours: libcurl's own cover connecting only. `progress_ns` is the last moment a byte moved.
+ */
+#include "pools/object_store/http_line.h"
+
+#include "pools/base/buf.h"
+#include "pools/base/clock.h"
+#include "pools/base/must.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define EXCHANGE_MAGIC 0x48545831u
+#define CANCEL_LOOK_NS (100 * NS_PER_MS)
+#define UPLOAD_BUFFER_BYTES (256 * 1024L)
+#define DOWNLOAD_BUFFER_BYTES (128 * 1024L)
+
+struct http_exchange {
+    unsigned magic;
+    struct http_client *client;
+    struct http_line *line; /* NULL once given back */
+    struct curl_slist *fields;
+    struct op *op;         /* of the call under way */
+    enum err callback_err; /* what made a callback stop the transfer; recorded in op */
+    enum http_trouble trouble;
+    bool answered; /* the final header is complete */
+    bool complete; /* libcurl has said how the transfer ended */
+    CURLcode result;
+    uint64_t progress_ns;
+
+    /* The request's body */
+    const struct http_body *body;
+    uint64_t sent_bytes;
+
+    /* The answer's header: "name: value" lines, each NUL-terminated */
+    unsigned status;
+    struct buf header;
+
+    /* The answer's body */
+    char *target; /* of the read under way, NULL between reads */
+    size_t target_cap;
+    size_t target_size;
+    bool paused;
+    size_t surplus_at;
+    size_t surplus_size;
+    char surplus[CURL_MAX_WRITE_SIZE];
+};
+
+static struct http_exchange *checked(void *context) {
+    struct http_exchange *exchange = context;
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    return exchange;
+}
+
+/* ---- callbacks ---- */
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
+    struct http_exchange *exchange = checked(context);
+    size_t total = size * count;
+    exchange->progress_ns = clock_now_ns();
+    if (exchange->answered) {
+        return total; /* trailers */
+    }
+    while (count > 0 && (bytes[count - 1] == '\r' || bytes[count - 1] == '\n')) {
+        count--;
+    }
+    if (count >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
+        buf_clear(&exchange->header); /* an interim answer (100) came before this one */
+        exchange->status = 0;
+        for (const char *digit = memchr(bytes, ' ', count); digit && ++digit < bytes + count;) {
+            for (int i = 0; i < 3 && digit < bytes + count && *digit >= '0' && *digit <= '9'; i++, digit++) {
+                exchange->status = exchange->status * 10 + (unsigned)(*digit - '0');
+            }
+            break;
+        }
+        return total;
+    }
+    if (count == 0) {
+        exchange->answered = exchange->status >= 200;
+        return total;
+    }
+    enum err err = buf_append(&exchange->header, bytes, count);
+    err = err == OK ? buf_append(&exchange->header, "", 1) : err;
+    if (err != OK) {
+        exchange->callback_err = err == ERR_NO_MEMORY ? op_no_memory(exchange->op)
+                                                      : op_fail(exchange->op, REASON_BAD_ANSWER,
+                                                                "the answer's header is too large");
+        return 0;
+    }
+    return total;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
+    struct http_exchange *exchange = checked(context);
+    size_t total = size * count;
+    exchange->progress_ns = clock_now_ns();
+    if (exchange->surplus_size > 0) {
+        exchange->paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    size_t fits = exchange->target ? exchange->target_cap - exchange->target_size : 0;
+    if (fits > total) {
+        fits = total;
+    }
+    if (total - fits > sizeof exchange->surplus) {
+        return 0;
+    }
+    if (fits > 0) {
+        memcpy(exchange->target + exchange->target_size, bytes, fits);
+        exchange->target_size += fits;
+    }
+    memcpy(exchange->surplus, bytes + fits, total - fits);
+    exchange->surplus_at = 0;
+    exchange->surplus_size = total - fits;
+    return total;
+}
+
+static size_t on_upload(char *bytes, size_t size, size_t count, void *context) {
+    struct http_exchange *exchange = checked(context);
+    exchange->progress_ns = clock_now_ns();
+    uint64_t left = exchange->body->size_bytes - exchange->sent_bytes;
+    size_t cap = size * count;
+    if (cap > left) {
+        cap = (size_t)left;
+    }
+    if (cap == 0) {
+        return 0;
+    }
+    size_t got = 0;
+    enum err err =
+        exchange->body->read(exchange->body->context, exchange->op, exchange->sent_bytes, bytes, cap, &got);
+    if (err != OK || got == 0) {
+        exchange->callback_err =
+            err != OK ? err : op_fail(exchange->op, REASON_INTERNAL, "the body to send ended early");
+        return CURL_READFUNC_ABORT;
+    }
+    exchange->sent_bytes += got;
+    return got;
+}
+
+static int on_seek(void *context, curl_off_t offset, int origin) {
+    struct http_exchange *exchange = checked(context);
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->body->size_bytes) {
+        return CURL_SEEKFUNC_FAIL;
+    }
+    exchange->sent_bytes = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* ---- setting up ---- */
+
+static bool set_common(struct http_exchange *exchange, const struct http_request *request) {
+    CURL *easy = exchange->line->easy;
+    const struct http_limits *limits = http_client_limits(exchange->client);
+    curl_easy_reset(easy); /* keeps the connection */
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, request->url);
+#define SET(option, value)                                                                                   \
+    if (code == CURLE_OK) {                                                                                  \
+        code = curl_easy_setopt(easy, option, value);                                                        \
+    }
+    SET(CURLOPT_PATH_AS_IS, 1L)
+    SET(CURLOPT_PROTOCOLS_STR, "http,https")
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1)
+    SET(CURLOPT_NOSIGNAL, 1L)
+    SET(CURLOPT_PROXY, "") /* also switches the environment's proxies off */
+    SET(CURLOPT_TCP_KEEPALIVE, 1L)
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(limits->connect_ns / NS_PER_MS))
+    SET(CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER_BYTES)
+    SET(CURLOPT_HTTPHEADER, exchange->fields)
+    SET(CURLOPT_HEADERFUNCTION, on_header)
+    SET(CURLOPT_HEADERDATA, exchange)
+    SET(CURLOPT_WRITEFUNCTION, on_body)
+    SET(CURLOPT_WRITEDATA, exchange)
+    if (strcmp(request->method, "HEAD") == 0) {
+        SET(CURLOPT_NOBODY, 1L)
+    } else if (request->body) {
+        SET(CURLOPT_UPLOAD, 1L)
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body->size_bytes)
+        SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES)
+        SET(CURLOPT_READFUNCTION, on_upload)
+        SET(CURLOPT_READDATA, exchange)
+        SET(CURLOPT_SEEKFUNCTION, on_seek)
+        SET(CURLOPT_SEEKDATA, exchange)
+    }
+    SET(CURLOPT_CUSTOMREQUEST, request->method)
+#undef SET
+    return code == CURLE_OK;
+}
+
+static bool make_fields(struct http_exchange *exchange, const struct http_request *request) {
+    MUST(request->field_count <= HTTP_MOST_FIELDS);
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        for (const char *at = field->value; *at != '\0'; at++) {
+            MUST((unsigned char)*at >= 0x20 && *at != 0x7f);
+        }
+        AUTO(buf_fini) struct buf line;
+        buf_init(&line, HTTP_MOST_HEADER_BYTES);
+        /* "name;" is libcurl's way to send a field without value. */
+        enum err err = field->value[0] != '\0' ? buf_printf(&line, "%s: %s", field->name, field->value)
+                                               : buf_printf(&line, "%s;", field->name);
+        struct curl_slist *longer = err == OK ? curl_slist_append(exchange->fields, line.data) : NULL;
+        if (!longer) {
+            return false;
+        }
+        exchange->fields = longer;
+    }
+    return true;
+}
+
+/* ---- running ---- */
+
+/* How the transfer ended, in our words. libcurl's texts name no URL. */
+static enum err record_result(struct http_exchange *exchange, struct op *op) {
+    const char *what = curl_easy_strerror(exchange->result);
+    exchange->trouble = HTTP_TROUBLE_FINAL;
+    if (exchange->callback_err != OK) {
+        return exchange->callback_err;
+    }
+    switch (exchange->result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+        exchange->trouble = HTTP_TROUBLE_CONNECT;
+        return op_fail(op, REASON_UNAVAILABLE, "the endpoint cannot be reached: %s", what);
+    case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit of libcurl's */
+        exchange->trouble = HTTP_TROUBLE_CONNECT;
+        return op_fail(op, REASON_TIMEOUT, "the endpoint did not accept a connection in time");
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return op_fail(op, REASON_BACKEND_CONFIG, "the endpoint's certificate is not trusted: %s", what);
+    case CURLE_PARTIAL_FILE:
+        exchange->trouble = HTTP_TROUBLE_BROKEN;
+        return op_fail(op, REASON_BAD_ANSWER, "the answer ended before its promised length");
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: our own URLs are http or https */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return op_fail(op, REASON_BAD_ANSWER, "the endpoint's answer is not HTTP/1.1");
+    case CURLE_URL_MALFORMAT:
+        return op_fail(op, REASON_BACKEND_CONFIG, "the endpoint is no usable address");
+    case CURLE_OUT_OF_MEMORY:
+        return op_no_memory(op);
+    default: /* send, receive, TLS, an empty answer */
+        exchange->trouble = HTTP_TROUBLE_BROKEN;
+        return op_fail(op, REASON_UNAVAILABLE, "the connection to the endpoint broke: %s", what);
+    }
+}
+
+static void look_for_end(struct http_exchange *exchange) {
+    int left;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(exchange->line->multi, &left))) {
+        if (message->msg == CURLMSG_DONE) {
+            exchange->complete = true;
+            exchange->result = message->data.result;
+        }
+    }
+}
+
+static enum err check_phase(struct http_exchange *exchange, struct op *op) {
+    enum err err = op_check(op);
+    if (err != OK) {
+        exchange->trouble = HTTP_TROUBLE_FINAL;
+        return err;
+    }
+    const struct http_limits *limits = http_client_limits(exchange->client);
+    uint64_t quiet_ns = clock_now_ns() - exchange->progress_ns;
+    if (quiet_ns < (exchange->answered ? limits->idle_ns : limits->first_byte_ns)) {
+        return OK;
+    }
+    exchange->trouble = HTTP_TROUBLE_BROKEN;
+    return op_fail(op, REASON_TIMEOUT, "the endpoint %s for %u s",
+                   exchange->answered ? "was silent" : "did not answer", (unsigned)(quiet_ns / NS_PER_S));
+}
+
+/* Runs the transfer until its header is in (before that), or the target has bytes, or it ended. */
+static enum err run(struct http_exchange *exchange, struct op *op) {
+    bool for_header = !exchange->answered;
+    for (;;) {
+        int running;
+        if (curl_multi_perform(exchange->line->multi, &running) != CURLM_OK) {
+            exchange->trouble = HTTP_TROUBLE_FINAL;
+            return op_no_memory(op);
+        }
+        look_for_end(exchange);
+        if (exchange->complete && exchange->result != CURLE_OK) {
+            return record_result(exchange, op);
+        }
+        if (exchange->complete || exchange->target_size > 0 || (for_header && exchange->answered)) {
+            return OK;
+        }
+        enum err err = check_phase(exchange, op);
+        if (err != OK) {
+            return err;
+        }
+        int wait_ms = (int)(op_left_ns(op, CANCEL_LOOK_NS) / NS_PER_MS);
+        if (curl_multi_poll(exchange->line->multi, NULL, 0, wait_ms > 0 ? wait_ms : 1, NULL) != CURLM_OK) {
+            exchange->trouble = HTTP_TROUBLE_FINAL;
+            return op_no_memory(op);
+        }
+    }
+}
+
+/* Takes the transfer off its line. libcurl closes the connection of an unfinished one. */
+static void give_line_back(struct http_exchange *exchange) {
+    if (exchange->line) {
+        bool all_sent = !exchange->body || exchange->sent_bytes == exchange->body->size_bytes;
+        if (exchange->answered && !exchange->complete && all_sent) {
+            /* The last byte may be here without libcurl having drawn the conclusion: then the connection can be kept. */
+            int running;
+            curl_multi_perform(exchange->line->multi, &running);
+            look_for_end(exchange);
+        }
+        curl_multi_remove_handle(exchange->line->multi, exchange->line->easy);
+        curl_easy_reset(exchange->line->easy); /* no pointers to us stay behind */
+        http_client_give(exchange->client, exchange->line);
+        exchange->line = NULL;
+    }
+    curl_slist_free_all(exchange->fields);
+    exchange->fields = NULL;
+    exchange->body = NULL;
+}
+
+enum err http_exchange_open(struct http_client *client, struct op *op, const struct http_request *request,
+                            enum http_trouble *ret_trouble, struct http_exchange **ret_exchange) {
+    *ret_trouble = HTTP_TROUBLE_FINAL;
+    AUTO(http_exchange_close) struct http_exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange) {
+        return op_no_memory(op);
+    }
+    exchange->magic = EXCHANGE_MAGIC;
+    exchange->client = client;
+    exchange->op = op;
+    exchange->body = request->body;
+    buf_init(&exchange->header, HTTP_MOST_HEADER_BYTES);
+    enum err err = http_client_take(client, op, &exchange->line);
+    if (err != OK) {
+        return err;
+    }
+    if (!make_fields(exchange, request) || !set_common(exchange, request) ||
+        curl_multi_add_handle(exchange->line->multi, exchange->line->easy) != CURLM_OK) {
+        return op_no_memory(op);
+    }
+    exchange->progress_ns = clock_now_ns();
+    err = run(exchange, op);
+    if (err != OK) {
+        *ret_trouble = exchange->trouble;
+        return err;
+    }
+    exchange->op = NULL;
+    *ret_trouble = HTTP_TROUBLE_NONE;
+    *ret_exchange = STEAL(exchange);
+    return OK;
+}
+
+static void move_surplus(struct http_exchange *exchange) {
+    size_t moved = exchange->target_cap - exchange->target_size;
+    if (moved > exchange->surplus_size) {
+        moved = exchange->surplus_size;
+    }
+    memcpy(exchange->target + exchange->target_size, exchange->surplus + exchange->surplus_at, moved);
+    exchange->target_size += moved;
+    exchange->surplus_at += moved;
+    exchange->surplus_size -= moved;
+}
+
+enum err http_exchange_read(struct http_exchange *exchange, struct op *op, void *ret_bytes, size_t cap,
+                            size_t *ret_count) {
+    MUST(cap > 0);
+    exchange->target = ret_bytes;
+    exchange->target_cap = cap;
+    exchange->target_size = 0;
+    exchange->op = op;
+    exchange->progress_ns = clock_now_ns(); /* the caller's own pauses are not the server's */
+    move_surplus(exchange);
+    enum err err = OK;
+    if (exchange->surplus_size == 0 && exchange->paused) {
+        exchange->paused = false;
+        curl_easy_pause(exchange->line->easy, CURLPAUSE_CONT); /* may call on_body at once */
+    }
+    if (exchange->target_size == 0 && !exchange->complete) {
+        err = run(exchange, op);
+    }
+    size_t count = exchange->target_size;
+    exchange->target = NULL;
+    exchange->target_size = 0;
+    exchange->op = NULL;
+    if (err != OK) {
+        return err;
+    }
+    if (count == 0) {
+        give_line_back(exchange);
+    }
+    *ret_count = count;
+    return OK;
+}
+
+void http_exchange_close(struct http_exchange *exchange) {
+    if (!exchange) {
+        return;
+    }
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    give_line_back(exchange);
+    buf_fini(&exchange->header);
+    exchange->magic = 0;
+    free(exchange);
+}
+
+/* ---- what the answer says ---- */
+
+unsigned http_exchange_status(const struct http_exchange *exchange) {
+    return exchange->status;
+}
+
+enum http_trouble http_exchange_trouble(const struct http_exchange *exchange) {
+    return exchange->trouble;
+}
+
+const char *http_exchange_field(const struct http_exchange *exchange, const char *name) {
+    size_t name_bytes = strlen(name);
+    const char *found = NULL;
+    for (size_t at = 0; at < exchange->header.size;) {
+        const char *line = exchange->header.data + at;
+        if (strncasecmp(line, name, name_bytes) == 0 && line[name_bytes] == ':') {
+            found = line + name_bytes + 1;
+        }
+        at += strlen(line) + 1;
+    }
+    return found ? found + strspn(found, " \t") : NULL;
+}
+
+uint64_t http_exchange_length(const struct http_exchange *exchange) {
+    const char *text = http_exchange_field(exchange, "Content-Length");
+    if (!text || *text < '0' || *text > '9') {
+        return UINT64_MAX;
+    }
+    return strtoull(text, NULL, 10);
+}

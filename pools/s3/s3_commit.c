@@ -1,0 +1,169 @@
+/* s3_commit.c - how a complete body becomes an object: plainly, under a precondition, or as a fill.
+ *
+ * Preconditions are the server's to judge (design.md 13.18). Absence goes out as If-None-Match: *. Everything else is first
+ * translated: HEAD tells which version is there now, the condition is judged on it, and that very version is demanded with
+ * If-Match; a change in between is the server's 412. A server that cannot (501) leaves everything as it was.
+ * Conditional objects always go in one PUT: few servers judge conditions when a multipart upload completes.
+ *
+ * A fill is create-only where the server can. Where it cannot, HEAD then PUT: the capability fill_fence says so.
+ */
+#include "pools/s3/s3_internal.h"
+
+#include <stdio.h>
+
+struct demand {
+    bool absent;          /* If-None-Match: * */
+    const char *if_match; /* as the field's value; NULL = none */
+};
+
+static enum err put_single(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                           const struct demand *demand, char ret_etag[S3_ETAG_BYTES]) {
+    struct s3_meta_fields fields;
+    char hash[SHA256_HEX_BYTES];
+    digest_hex(upload->meta.sha256, hash);
+    struct s3_call call = {
+        .method = "PUT", .name = upload->name, .body = &upload->body, .payload_hash = hash};
+    enum err err = s3_meta_to_call(op, &upload->meta, &fields, &call);
+    if (err != OK) {
+        return err;
+    }
+    if (demand->absent) {
+        s3_call_field(&call, "If-None-Match", "*");
+    } else if (demand->if_match) {
+        s3_call_field(&call, "If-Match", demand->if_match);
+    }
+    call.conditional = demand->absent || demand->if_match;
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    err = s3_call_send(s3, op, &call, &answer);
+    if (err == OK) {
+        s3_meta_etag(answer.exchange, ret_etag);
+    }
+    return err;
+}
+
+static enum err put_plain(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                          char ret_etag[S3_ETAG_BYTES]) {
+    static const struct demand nothing = {.absent = false};
+    return upload->meta.size_bytes > S3_MULTIPART_ABOVE_BYTES
+               ? s3_multipart_put(s3, op, upload, ret_etag)
+               : put_single(s3, op, upload, &nothing, ret_etag);
+}
+
+/* ---- preconditions ---- */
+
+enum err s3_condition_judge(struct s3_pool *s3, struct op *op, const char *name,
+                            const struct condition *condition, char ret_etag[S3_ETAG_BYTES]) {
+    struct meta meta;
+    enum err err = s3_head(s3, op, name, &meta, ret_etag);
+    if (err == ERR_NOT_FOUND) {
+        ret_etag[0] = '\0';
+        return condition_check(op, condition, NULL);
+    }
+    if (err != OK) {
+        return err;
+    }
+    err = condition_check(op, condition, &meta);
+    meta_fini(&meta);
+    if (err == OK && ret_etag[0] == '\0') {
+        return op_fail(op, REASON_CONDITIONAL_WRITE_UNSUPPORTED,
+                       "the store gives its objects no entity tags");
+    }
+    return err;
+}
+
+static enum err put_if_match(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                             const char *etag, char ret_etag[S3_ETAG_BYTES]) {
+    char quoted[S3_ETAG_BYTES + 2];
+    snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+    enum err err = put_single(s3, op, upload, &(struct demand){.if_match = quoted}, ret_etag);
+    if (err != ERR_PRECONDITION) {
+        return err;
+    }
+    /* Ceph compares the quotes too, so that a quoted tag never matches. When the object is still the version we named,
+     * that is what happened, and the bare tag is judged rightly. */
+    struct fault refused = op->fault;
+    char now[S3_ETAG_BYTES];
+    if (s3_head(s3, op, upload->name, NULL, now) != OK || strcmp(now, etag) != 0) {
+        return op_adopt(op, &refused);
+    }
+    return put_single(s3, op, upload, &(struct demand){.if_match = etag}, ret_etag);
+}
+
+static enum err put_conditional(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                                char ret_etag[S3_ETAG_BYTES]) {
+    if (upload->meta.size_bytes > S3_SINGLE_MOST_BYTES) {
+        return op_fail(op, REASON_TOO_LARGE, "bodies over 5 GiB cannot be written conditionally");
+    }
+    char etag[S3_ETAG_BYTES] = "";
+    if (upload->condition->kind != CONDITION_ABSENT) {
+        enum err err = s3_condition_judge(s3, op, upload->name, upload->condition, etag);
+        if (err != OK) {
+            return err;
+        }
+    }
+    return etag[0] == '\0' ? put_single(s3, op, upload, &(struct demand){.absent = true}, ret_etag)
+                           : put_if_match(s3, op, upload, etag, ret_etag);
+}
+
+/* ---- fills ---- */
+
+static enum err superseded(struct op *op) {
+    return op_fail(op, REASON_SUPERSEDED, "a newer write of the entry came first");
+}
+
+static enum err fill(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                     char ret_etag[S3_ETAG_BYTES]) {
+    if (!fence_holds(upload->fence)) {
+        return superseded(op);
+    }
+    if (!atomic_load(&s3->no_create_only) && upload->meta.size_bytes <= S3_SINGLE_MOST_BYTES) {
+        enum err err = put_single(s3, op, upload, &(struct demand){.absent = true}, ret_etag);
+        if (err == ERR_PRECONDITION) {
+            return superseded(op);
+        }
+        if (err != ERR_UNSUPPORTED) {
+            return err;
+        }
+        atomic_store(&s3->no_create_only, true);
+    }
+    struct meta there;
+    enum err err = s3_head(s3, op, upload->name, &there, NULL);
+    if (err == OK) {
+        bool owned = there.hold != HOLD_CACHED;
+        meta_fini(&there);
+        if (owned) {
+            return superseded(op);
+        }
+    } else if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    return fence_holds(upload->fence) ? put_plain(s3, op, upload, ret_etag) : superseded(op);
+}
+
+/* ---- the commit ---- */
+
+enum err s3_commit(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                   struct commit_result *ret_result) {
+    char etag[S3_ETAG_BYTES] = "";
+    enum err err;
+    if (upload->fence) {
+        err = fill(s3, op, upload, etag);
+    } else if (upload->condition && upload->condition->kind != CONDITION_NONE) {
+        err = put_conditional(s3, op, upload, etag);
+    } else {
+        err = put_plain(s3, op, upload, etag);
+    }
+    if (err != OK) {
+        return err;
+    }
+    s3_multipart_sweep(s3);
+    ret_result->created = false;
+    meta_copy(&ret_result->meta, &upload->meta);
+    ret_result->meta.stored_ms = s3->clock();
+    bool origins = upload->meta.hold == HOLD_CACHED && upload->meta.validator[0] != '\0';
+    if (!origins && etag[0] != '\0') {
+        snprintf(ret_result->meta.validator, sizeof ret_result->meta.validator, "s3-%s", etag);
+    }
+    return OK;
+}

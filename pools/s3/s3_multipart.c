@@ -1,0 +1,247 @@
+/* s3_multipart.c - bodies above 64 MiB, in parts that can each be sent again.
+ *
+ *   1 BEGUN      the store gave an upload id; it is in the journal.
+ *   2 PARTS      parts of at least 16 MiB, in order, each with its own digest. Nothing is visible.
+ *   3 COMPLETED  the store put the parts together; a HEAD that shows our digest is the proof.
+ *   or ABORTED   anything failed: the store forgets the parts.
+ *
+ * The proof is needed: the completing answer may be lost on the way, is 200 with an error inside when it fails late, and on
+ * Ceph has no entity tag.
+ */
+#include "pools/s3/s3_internal.h"
+
+#include "pools/base/clock.h"
+#include "pools/object_store/list_xml.h"
+#include "pools/s3/s3_errors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define XML_MOST_BYTES ((size_t)4 << 20)
+#define PIECE_BYTES ((size_t)256 * 1024)
+#define ABORT_MOST_NS (10 * NS_PER_S)
+
+struct multipart {
+    struct s3_pool *s3;
+    const struct s3_upload *upload;
+    char id[UPLOAD_ID_BYTES];
+    struct s3_ticket ticket;
+    struct buf parts; /* the completing document, growing */
+};
+
+/* A slice of the upload's body is a body. */
+struct slice {
+    const struct http_body *whole;
+    uint64_t offset;
+};
+
+static enum err read_slice(void *context, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
+                           size_t *ret_count) {
+    const struct slice *slice = context;
+    return slice->whole->read(slice->whole->context, op, slice->offset + offset, ret_bytes, cap, ret_count);
+}
+
+static enum err digest_body(struct op *op, const struct http_body *body, char ret_hex[SHA256_HEX_BYTES]) {
+    AUTO(digest_free) struct digest *digest = digest_new();
+    void *piece = malloc(PIECE_BYTES);
+    enum err err = digest && piece ? OK : op_no_memory(op);
+    for (uint64_t at = 0; err == OK && at < body->size_bytes;) {
+        uint64_t left = body->size_bytes - at;
+        size_t got = 0;
+        err = op_check(op);
+        err = err == OK ? body->read(body->context, op, at, piece,
+                                     left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, &got)
+                        : err;
+        if (err == OK) {
+            digest_update(digest, piece, got);
+            at += got;
+        }
+    }
+    if (err == OK) {
+        uint8_t sha256[SHA256_BYTES];
+        digest_final(digest, sha256);
+        digest_hex(sha256, ret_hex);
+    }
+    free(piece);
+    return err;
+}
+
+static enum err begin(struct multipart *multipart, struct op *op) {
+    struct s3_meta_fields fields;
+    struct s3_call call = {
+        .method = "POST", .name = multipart->upload->name, .collect_most_bytes = 65536, .must_collect = true};
+    s3_call_query(&call, "uploads", "");
+    enum err err = s3_meta_to_call(op, &multipart->upload->meta, &fields, &call);
+    if (err != OK) {
+        return err;
+    }
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    err = s3_call_send(multipart->s3, op, &call, &answer);
+    if (err != OK) {
+        return err;
+    }
+    err =
+        list_xml_upload_id(op, answer.body.size > 0 ? answer.body.data : "", answer.body.size, multipart->id);
+    if (err == OK) {
+        s3_journal_add(multipart->s3->journal, multipart->upload->name, multipart->id, &multipart->ticket);
+    }
+    return err;
+}
+
+static enum err send_part(struct multipart *multipart, struct op *op, unsigned number, uint64_t offset,
+                          uint64_t bytes) {
+    struct slice slice = {.whole = &multipart->upload->body, .offset = offset};
+    struct http_body body = {.size_bytes = bytes, .read = read_slice, .context = &slice};
+    char hash[SHA256_HEX_BYTES];
+    enum err err = digest_body(op, &body, hash);
+    if (err != OK) {
+        return err;
+    }
+    char part[16];
+    snprintf(part, sizeof part, "%u", number);
+    struct s3_call call = {
+        .method = "PUT", .name = multipart->upload->name, .body = &body, .payload_hash = hash};
+    s3_call_query(&call, "partNumber", part);
+    s3_call_query(&call, "uploadId", multipart->id);
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    err = s3_call_send(multipart->s3, op, &call, &answer);
+    if (err != OK) {
+        return err;
+    }
+    char etag[S3_ETAG_BYTES];
+    s3_meta_etag(answer.exchange, etag);
+    if (etag[0] == '\0' || strpbrk(etag, "<>&")) {
+        return op_fail(op, REASON_BAD_ANSWER, "the store gave a part no usable entity tag");
+    }
+    err = buf_printf(&multipart->parts, "<Part><PartNumber>%u</PartNumber><ETag>&quot;%s&quot;</ETag></Part>",
+                     number, etag);
+    return err == OK ? OK : op_no_memory(op);
+}
+
+static enum err send_parts(struct multipart *multipart, struct op *op) {
+    uint64_t size = multipart->upload->meta.size_bytes;
+    uint64_t mebibyte = UINT64_C(1) << 20;
+    uint64_t part = (size / S3_MOST_PARTS / mebibyte + 1) * mebibyte;
+    part = part < S3_PART_LEAST_BYTES ? S3_PART_LEAST_BYTES : part;
+    unsigned number = 1;
+    for (uint64_t at = 0; at < size; at += part, number++) {
+        uint64_t left = size - at;
+        enum err err = send_part(multipart, op, number, at, left < part ? left : part);
+        if (err != OK) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+static enum err read_buf(void *context, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
+                         size_t *ret_count) {
+    (void)op;
+    const struct buf *buf = context;
+    size_t left = buf->size - (size_t)offset;
+    *ret_count = cap < left ? cap : left;
+    memcpy(ret_bytes, buf->data + offset, *ret_count);
+    return OK;
+}
+
+static enum err send_completion(struct multipart *multipart, struct op *op) {
+    if (buf_append_text(&multipart->parts, "</CompleteMultipartUpload>") != OK) {
+        return op_no_memory(op);
+    }
+    struct http_body body = {
+        .size_bytes = multipart->parts.size, .read = read_buf, .context = &multipart->parts};
+    char hash[SHA256_HEX_BYTES];
+    enum err err = digest_body(op, &body, hash);
+    if (err != OK) {
+        return err;
+    }
+    struct s3_call call = {.method = "POST",
+                           .name = multipart->upload->name,
+                           .body = &body,
+                           .payload_hash = hash,
+                           .collect_most_bytes = 65536,
+                           .must_collect = true};
+    s3_call_query(&call, "uploadId", multipart->id);
+    s3_call_field(&call, "Content-Type", "application/xml");
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    err = s3_call_send(multipart->s3, op, &call, &answer);
+    if (err != OK || answer.body.size == 0) {
+        return err;
+    }
+    struct error_answer error;
+    list_xml_error(answer.body.data, answer.body.size, &error);
+    if (error.code[0] == '\0') {
+        return OK;
+    }
+    enum retry_cause cause;
+    struct s3_refusal refusal = {
+        .status = http_exchange_status(answer.exchange), .code = error.code, .region = error.region};
+    return s3_errors_record(op, &refusal, &cause);
+}
+
+/* Whether the object that is there now is the one we sent. */
+static enum err prove(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {
+    struct meta meta;
+    enum err err = s3_head(multipart->s3, op, multipart->upload->name, &meta, ret_etag);
+    if (err != OK) {
+        return err;
+    }
+    const struct meta *wanted = &multipart->upload->meta;
+    bool ours = meta.has_sha256 && memcmp(meta.sha256, wanted->sha256, SHA256_BYTES) == 0 &&
+                meta.size_bytes == wanted->size_bytes;
+    meta_fini(&meta);
+    return ours ? OK : op_fail(op, REASON_BAD_ANSWER, "the store completed another object than was sent");
+}
+
+static enum err complete(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {
+    enum err err = send_completion(multipart, op);
+    struct fault fault = op->fault;
+    if (prove(multipart, op, ret_etag) == OK) {
+        return OK; /* also when the answer to the completion was lost */
+    }
+    return err != OK ? op_adopt(op, &fault) : reason_kind(op->fault.reason);
+}
+
+/* True when the store has no such upload any more. */
+static bool abort_upload(struct s3_pool *s3, const char *name, const char *upload_id) {
+    struct op op; /* of its own: what ended the upload may be the caller's deadline */
+    op_init(&op, 0, ABORT_MOST_NS);
+    struct s3_call call = {.method = "DELETE", .name = name};
+    s3_call_query(&call, "uploadId", upload_id);
+    enum err err = s3_call_send_only(s3, &op, &call);
+    return err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT;
+}
+
+enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                          char ret_etag[S3_ETAG_BYTES]) {
+    struct multipart multipart = {.s3 = s3, .upload = upload};
+    enum err err = begin(&multipart, op);
+    if (err != OK) {
+        return err;
+    }
+    buf_init(&multipart.parts, XML_MOST_BYTES);
+    err = buf_append_text(&multipart.parts,
+                          "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    err = err == OK ? send_parts(&multipart, op) : op_no_memory(op);
+    err = err == OK ? complete(&multipart, op, ret_etag) : err;
+    buf_fini(&multipart.parts);
+    if (err == OK || abort_upload(s3, upload->name, multipart.id)) {
+        s3_journal_drop(s3->journal, &multipart.ticket);
+    }
+    return err;
+}
+
+void s3_multipart_sweep(struct s3_pool *s3) {
+    struct s3_ticket ticket;
+    char record[S3_RECORD_BYTES];
+    const char *name;
+    const char *upload_id;
+    while (s3->journal && s3_journal_take_leftover(s3->journal, &ticket, record, &name, &upload_id)) {
+        if (abort_upload(s3, name, upload_id)) {
+            s3_journal_drop(s3->journal, &ticket);
+        }
+    }
+}
