@@ -236,6 +236,7 @@ class Handler(BaseHTTPRequestHandler):
         token = f"<NextContinuationToken>{xml(page[-1])}</NextContinuationToken>" if more else ""
         text = (
             f'<?xml version="1.0"?><ListBucketResult><Name>{BUCKET}</Name><KeyCount>{len(page)}</KeyCount>'
+            f"{'<EncodingType>url</EncodingType>' if url else ''}"
             f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{token}{items}</ListBucketResult>"
         )
         self.plain(200, text.encode(), [("Content-Type", "application/xml")])
