@@ -15,18 +15,20 @@
 #ifndef POOLS_CHAIN_CHAIN_H
 #define POOLS_CHAIN_CHAIN_H
 
-#include "pools/chain/wiring.h"
 #include "pools/base/executor.h"
 #include "pools/base/spool.h"
 #include "pools/base/waker.h"
+#include "pools/chain/wiring.h"
 
 struct flights; /* the table of flights; one per process */
 
 struct flights_limits {
-    uint64_t entry_most_bytes; /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
+    uint64_t
+        entry_most_bytes; /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
     uint64_t flight_max_bytes; /* above it a growing body moves to the spool */
 };
-struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir, const struct flights_limits *limits);
+struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir,
+                            const struct flights_limits *limits);
 /* Every chain_read must be closed; waits for running fetches and fills (they are cancelled when `cancel`). */
 void flights_drain(struct flights *flights, bool cancel);
 void flights_free(struct flights *flights);
@@ -42,9 +44,9 @@ enum tier_result {
 struct tier_report {
     char nickname[NICKNAME_BYTES];
     enum tier_result result;
-    enum err kind;   /* TIER_FAILED: what it failed with */
-    bool stored;     /* a fill into it was begun */
-    bool collapsed;  /* its answer came from a flight that was already under way */
+    enum err kind;  /* TIER_FAILED: what it failed with */
+    bool stored;    /* a fill into it was begun */
+    bool collapsed; /* its answer came from a flight that was already under way */
 };
 
 struct chain_read_options {
@@ -71,7 +73,8 @@ struct entry *chain_read_entry(const struct chain_read *read);
 unsigned chain_read_reports(const struct chain_read *read, const struct tier_report **ret_reports);
 
 /* Streams the body: OK with *ret_count > 0, OK with 0 = complete *and verified*, ERR_AGAIN, or a failure (the body must then be cut off). */
-enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
+enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
+                         size_t *ret_count) MUST_USE;
 /* At any point; no wake starts after it returned. The fetch goes on without this reader. NULL allowed. */
 void chain_read_close(struct chain_read *read);
 DEFINE_AUTO(struct chain_read, chain_read_close)

@@ -7,9 +7,9 @@
 #ifndef POOLS_CHAIN_EXPR_H
 #define POOLS_CHAIN_EXPR_H
 
-#include "pools/id.h"
 #include "pools/base/buf.h"
 #include "pools/base/op.h"
+#include "pools/id.h"
 
 struct expr_link {
     char pool[NICKNAME_BYTES];   /* the cache */

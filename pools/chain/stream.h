@@ -15,10 +15,10 @@
 #ifndef POOLS_CHAIN_STREAM_H
 #define POOLS_CHAIN_STREAM_H
 
-#include "pools/pool.h"
 #include "pools/base/executor.h"
 #include "pools/base/spool.h"
 #include "pools/base/waker.h"
+#include "pools/pool.h"
 
 struct stream;
 
@@ -42,6 +42,8 @@ void stream_meta(struct stream *stream, struct meta *ret_meta);
 /* Whether the answer may be sent: COMPLETE, or GROWING with a body that will not be awaited whole. FAILED records the fault.
  * ERR_AGAIN otherwise. */
 enum err stream_ready(struct stream *stream, struct op *op) MUST_USE;
+/* State 2 or 3: nothing will change any more. */
+bool stream_ended(struct stream *stream);
 /* The whole body as an entry (referenced), or NULL. */
 struct entry *stream_entry(struct stream *stream);
 /* From offset on: OK and a count > 0; OK and 0 at the verified end; ERR_AGAIN; or the failure. */

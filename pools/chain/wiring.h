@@ -34,7 +34,8 @@ struct link {
 #define GENERATION_ANY UINT64_MAX
 
 /* The pool must exist (ERR_NOT_FOUND). */
-enum err wiring_get(struct wiring *wiring, struct op *op, const char *nickname, struct link *ret_link) MUST_USE;
+enum err wiring_get(struct wiring *wiring, struct op *op, const char *nickname,
+                    struct link *ret_link) MUST_USE;
 /* origin NULL or "" clears. if_generation: ERR_PRECONDITION unless it is the link's current one (GENERATION_ANY = do not
  * ask). ERR_CONFLICT REASON_PROXY_CYCLE naming the path; ERR_NOT_FOUND REASON_POOL_NOT_FOUND. Setting what is already set
  * is a change too (it raises the generation). */
@@ -44,7 +45,8 @@ enum err wiring_set(struct wiring *wiring, struct op *op, const char *nickname, 
 enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_links *links, bool replace,
                       uint64_t if_generation) MUST_USE;
 /* The whole wiring as text and its global generation. */
-enum err wiring_text(struct wiring *wiring, struct op *op, struct buf *buf, uint64_t *ret_generation) MUST_USE;
+enum err wiring_text(struct wiring *wiring, struct op *op, struct buf *buf,
+                     uint64_t *ret_generation) MUST_USE;
 /* Whether any pool proxies to this one: records REASON_POOL_IN_USE naming it. A registry_in_use_fn. */
 enum err wiring_in_use(void *wiring, struct op *op, const char *nickname);
 /* Forgets a removed pool's own link. */
@@ -65,7 +67,8 @@ struct tiers {
 };
 
 /* The chain from `head` on as it is now. */
-enum err wiring_tiers(struct wiring *wiring, struct op *op, struct pool *head, struct tiers **ret_tiers) MUST_USE;
+enum err wiring_tiers(struct wiring *wiring, struct op *op, struct pool *head,
+                      struct tiers **ret_tiers) MUST_USE;
 struct tiers *tiers_ref(struct tiers *tiers);
 void tiers_unref(struct tiers *tiers);
 DEFINE_AUTO(struct tiers, tiers_unref)

@@ -1,0 +1,301 @@
+/* chain.c - one client's read. See chain.h.
+ *
+ * States of a read
+ *   1 FRESH    nothing asked yet. A read that is alone (one tier, or local-only) or whose own tier is local looks there itself,
+ *              on its own lane: most reads that come here end so, without a flight
+ *   2 WAITING  has a ticket of tier 0's flight
+ *   3 READY    has the answer: a whole entry, a shared stream, or a reader of its own
+ *   4 FAILED   has the failure, absence included
+ * A DIRECT answer sends a waiting read to a pool; when the entry has gone from there meanwhile, the read begins anew, a few times.
+ */
+#include "pools/chain/chain.h"
+
+#include "pools/base/must.h"
+#include "pools/chain/flight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_BEGINNINGS 4
+
+enum read_state { READ_FRESH, READ_WAITING, READ_READY, READ_FAILED };
+
+struct chain_read {
+    struct flights *flights;
+    struct tiers *tiers;
+    struct id id;
+    struct waker waker;
+    bool is_alone;
+    bool wants_copy;
+    unsigned beginnings;
+    enum read_state state;
+    struct flight_ticket ticket;
+    struct meta meta; /* READY */
+    struct entry *entry;
+    struct reader *reader;
+    struct stream *stream;
+    struct stream_listener listener;
+    uint64_t offset;
+    struct fault fault; /* FAILED */
+    struct tier_report *reports;
+    char id_text[];
+};
+
+static enum err fail(struct chain_read *read, struct op *op, enum err err) {
+    read->state = READ_FAILED;
+    read->fault = op->fault;
+    return err;
+}
+
+static void reset_reports(struct chain_read *read) {
+    for (unsigned i = 0; i < read->tiers->count; i++) {
+        read->reports[i] = (struct tier_report){.result = TIER_UNASKED};
+        memcpy(read->reports[i].nickname, read->tiers->tier[i].pool->nickname, NICKNAME_BYTES);
+    }
+}
+
+static enum err enter(struct chain_read *read, struct op *op, bool create) {
+    read->ticket = (struct flight_ticket){.waker = read->waker};
+    enum err err =
+        flight_enter(read->flights, op, read->tiers, &read->id, read->wants_copy, create, &read->ticket);
+    if (!err) {
+        read->state = READ_WAITING;
+    }
+    return err;
+}
+
+enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
+                          const struct chain_read_options *options, struct waker waker,
+                          struct chain_read **ret_read) {
+    AUTO(chain_read_close) struct chain_read *read = calloc(1, sizeof *read + id->bytes + 1);
+    if (!read) {
+        return op_no_memory(op);
+    }
+    memcpy(read->id_text, id->text, id->bytes);
+    read->id = (struct id){.text = read->id_text, .bytes = id->bytes, .hash = id->hash};
+    read->flights = flights;
+    read->tiers = tiers_ref(tiers);
+    read->waker = waker;
+    read->is_alone = tiers->count == 1 || (options && options->local_only);
+    read->wants_copy = !(options && options->no_store);
+    read->reports = calloc(tiers->count, sizeof *read->reports);
+    if (!read->reports) {
+        return op_no_memory(op);
+    }
+    reset_reports(read);
+    if (!read->is_alone) {
+        /* A remote head is never looked at from here: its flight does that, once for all readers. */
+        bool create = tiers->tier[0].pool->capabilities.remote;
+        enum err err = enter(read, op, create);
+        if (err && create) {
+            return err;
+        }
+    }
+    *ret_read = STEAL(read);
+    return OK;
+}
+
+/* ---- a pool read directly ---- */
+
+/* A small body is completed and verified before the answer. */
+static enum err read_whole(struct chain_read *read, struct op *op, struct reader *reader) {
+    AUTO(blob_unref) struct blob *blob = blob_new((size_t)reader->meta.size_bytes);
+    if (!blob) {
+        return op_no_memory(op);
+    }
+    size_t at = 0;
+    while (at < blob->size) {
+        size_t count = 0;
+        enum err err = reader_read(reader, op, blob->data + at, blob->size - at, &count);
+        if (err) {
+            return err;
+        }
+        if (!count) {
+            return op_fail(op, REASON_BAD_ANSWER, "the body ended before its length");
+        }
+        at += count;
+    }
+    uint8_t sha256[SHA256_BYTES];
+    digest_sha256(blob->data, blob->size, sha256);
+    if (reader->meta.has_sha256 && memcmp(sha256, reader->meta.sha256, SHA256_BYTES) != 0) {
+        return reader->meta.hold == HOLD_CACHED
+                   ? op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's cached copy is damaged")
+                   : op_fail(op, REASON_CORRUPT, "the body does not match the digest stored with it");
+    }
+    struct meta meta;
+    meta_copy(&meta, &reader->meta);
+    meta.has_sha256 = true;
+    memcpy(meta.sha256, sha256, SHA256_BYTES);
+    read->entry = entry_new(&meta, blob);
+    meta_fini(&meta);
+    return read->entry ? OK : op_no_memory(op);
+}
+
+static enum err look(struct chain_read *read, struct op *op, struct pool *pool) {
+    if (pool->capabilities.never_blocks && pool_peek(pool, &read->id, &read->entry) == OK) {
+        meta_copy(&read->meta, &read->entry->meta);
+        return OK;
+    }
+    AUTO(reader_close) struct reader *reader = NULL;
+    enum err err = pool_open_reader(pool, op, &read->id, NULL, &reader);
+    if (err) {
+        return err;
+    }
+    if (reader->meta.size_bytes > flights_entry_most_bytes(read->flights)) {
+        meta_copy(&read->meta, &reader->meta);
+        read->reader = STEAL(reader);
+        return OK;
+    }
+    err = read_whole(read, op, reader);
+    if (!err) {
+        meta_copy(&read->meta, &read->entry->meta);
+    }
+    return err;
+}
+
+static enum err begin(struct chain_read *read, struct op *op) {
+    if (read->beginnings++ == MOST_BEGINNINGS) {
+        return fail(read, op, op_fail(op, REASON_BUSY, "the entry comes and goes too fast to be read"));
+    }
+    reset_reports(read);
+    struct tier_report *own = &read->reports[0];
+    enum err err = look(read, op, read->tiers->tier[0].pool);
+    if (!err) {
+        own->result = TIER_HIT;
+        read->state = READ_READY;
+        return OK;
+    }
+    if (read->is_alone) {
+        own->result = err == ERR_NOT_FOUND ? TIER_MISS : TIER_FAILED;
+        own->kind = err == ERR_NOT_FOUND ? OK : err;
+        return fail(read, op, err);
+    }
+    err = op_check(op); /* the client's own end is no failure of the tier */
+    if (!err) {
+        err = enter(read, op, true);
+    }
+    return err ? fail(read, op, err) : OK;
+}
+
+/* ---- an answer from a flight ---- */
+
+static void take_stream(struct chain_read *read, struct stream *take_stream) {
+    read->stream = take_stream;
+    read->entry = stream_entry(take_stream);
+    stream_meta(take_stream, &read->meta);
+    if (!read->entry) {
+        read->listener = (struct stream_listener){.waker = read->waker};
+        stream_listen(take_stream, &read->listener);
+    }
+    read->state = READ_READY;
+}
+
+static enum err take_answer(struct chain_read *read, struct op *op, struct flight_answer *answer) {
+    flight_report(read->flights, &read->ticket, read->reports, read->tiers->count);
+    flight_leave(read->flights, &read->ticket);
+    switch (answer->kind) {
+    case FLIGHT_STREAM:
+        take_stream(read, answer->stream);
+        return OK;
+    case FLIGHT_ABSENT:
+        return fail(read, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "no pool of the chain has the entry"));
+    case FLIGHT_FAILED:
+        return fail(read, op, op_adopt(op, &answer->fault));
+    case FLIGHT_DIRECT:
+        break;
+    }
+    if (look(read, op, answer->pool) == OK) {
+        read->state = READ_READY;
+        return OK;
+    }
+    read->state = READ_FRESH; /* gone again, or failing: a new walk tells */
+    enum err err = op_check(op);
+    return err ? fail(read, op, err) : OK;
+}
+
+enum err chain_read_poll(struct chain_read *read, struct op *op) {
+    for (;;) {
+        struct flight_answer answer;
+        enum err own_end = OK;
+        enum err err = OK;
+        switch (read->state) {
+        case READ_READY:
+            return OK;
+        case READ_FAILED:
+            return op_adopt(op, &read->fault);
+        case READ_FRESH:
+            err = begin(read, op);
+            break;
+        case READ_WAITING:
+            err = flight_poll(read->flights, &read->ticket, &answer);
+            if (!err) {
+                err = take_answer(read, op, &answer);
+            } else if ((own_end = op_check(op)) != OK) {
+                err = fail(read, op, own_end); /* each waiter keeps its own deadline */
+            }
+            break;
+        }
+        if (err) {
+            return err;
+        }
+    }
+}
+
+/* ---- the answer ---- */
+
+const struct meta *chain_read_meta(const struct chain_read *read) {
+    MUST(read->state == READ_READY);
+    return &read->meta;
+}
+
+struct entry *chain_read_entry(const struct chain_read *read) {
+    return read->entry;
+}
+
+unsigned chain_read_reports(const struct chain_read *read, const struct tier_report **ret_reports) {
+    *ret_reports = read->reports;
+    return read->tiers->count;
+}
+
+enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
+                         size_t *ret_count) {
+    MUST(read->state == READ_READY && cap > 0);
+    enum err err = OK;
+    size_t count = 0;
+    if (read->entry) {
+        size_t left = read->entry->body->size - (size_t)read->offset;
+        count = left < cap ? left : cap;
+        if (count) {
+            memcpy(ret_bytes, read->entry->body->data + read->offset, count);
+        }
+    } else if (read->stream) {
+        err = stream_read(read->stream, op, read->offset, ret_bytes, cap, &count);
+    } else {
+        err = reader_read(read->reader, op, ret_bytes, cap, &count);
+    }
+    if (!err) {
+        read->offset += count;
+        *ret_count = count;
+    }
+    return err;
+}
+
+void chain_read_close(struct chain_read *read) {
+    if (!read) {
+        return;
+    }
+    flight_leave(read->flights, &read->ticket);
+    if (read->stream) {
+        stream_unlisten(read->stream, &read->listener);
+    }
+    stream_unref(read->stream);
+    reader_close(read->reader);
+    entry_unref(read->entry);
+    if (read->state == READ_READY) {
+        meta_fini(&read->meta);
+    }
+    tiers_unref(read->tiers);
+    free(read->reports);
+    free(read);
+}

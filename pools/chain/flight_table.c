@@ -1,0 +1,433 @@
+/* flight_table.c - see flight_table.h; flight.h has the states and the why. */
+#include "pools/chain/flight_table.h"
+
+#include "pools/base/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the table ---- */
+
+struct flight_key {
+    const struct pool *pool;
+    const struct id *id;
+    uint64_t generation;
+};
+
+static bool flight_has_key(const struct map_node *node, const void *key_pointer) {
+    const struct flight *flight = CONTAINER_OF_CONST(node, struct flight, node);
+    const struct flight_key *key = key_pointer;
+    return flight->pool == key->pool && flight->tiers->generation == key->generation &&
+           id_equal(&flight->id, key->id);
+}
+
+static uint64_t key_hash(const struct pool *pool, const struct id *id) {
+    return id->hash ^ ((uint64_t)(uintptr_t)pool * UINT64_C(0x9E3779B97F4A7C15));
+}
+
+static void leave_table_locked(struct flight *flight) {
+    if (flight->in_table) {
+        map_remove(&flight->flights->open, &flight->node);
+        flight->in_table = false;
+    }
+}
+
+/* Whether nobody wrote or deleted the key in any pool that the flight has looked at. */
+static bool is_unbroken(const struct flight *flight) {
+    for (; flight; flight = flight->lower) {
+        if (!fence_holds(&flight->watch)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct flight *flight_find_locked(struct flights *flights, const struct tiers *tiers, unsigned index,
+                                  const struct id *id) {
+    const struct pool *pool = tiers->tier[index].pool;
+    struct flight_key key = {.pool = pool, .id = id, .generation = tiers->generation};
+    struct map_node *node = map_find(&flights->open, key_hash(pool, id), &key);
+    if (!node) {
+        return NULL;
+    }
+    struct flight *flight = CONTAINER_OF(node, struct flight, node);
+    if (is_unbroken(flight)) {
+        return flight;
+    }
+    /* The reader about to begin anew may find something newer: this one's copy must not come after that one's. */
+    leave_table_locked(flight);
+    atomic_store(&flight->fence.broken, true);
+    return NULL;
+}
+
+/* ---- birth and death ---- */
+
+static void strand_hold(struct strand *strand) {
+    flight_ref(CONTAINER_OF(strand, struct flight, strand));
+}
+
+static void strand_let_go(struct strand *strand) {
+    flight_unref(CONTAINER_OF(strand, struct flight, strand));
+}
+
+static const struct strand_ops strand_ops = {
+    .step = flight_step, .hold = strand_hold, .let_go = strand_let_go};
+
+static bool fill_still_wanted(struct fill *fill) {
+    return is_unbroken(CONTAINER_OF(fill, struct flight, fill)->lower);
+}
+
+static void fill_hold(struct fill *fill) {
+    flight_ref(CONTAINER_OF(fill, struct flight, fill));
+}
+
+static void fill_let_go(struct fill *fill) {
+    flight_unref(CONTAINER_OF(fill, struct flight, fill));
+}
+
+static void fill_ended(struct fill *fill) {
+    struct flight *flight = CONTAINER_OF(fill, struct flight, fill);
+    struct flights *flights = flight->flights;
+    struct flight_todo todo = {0};
+    fence_lower(&flight->pool->fences, &flight->fence);
+    mutex_lock(&flights->mutex);
+    flight->fill_running = false;
+    flight_settle_locked(flight, &todo);
+    mutex_unlock(&flights->mutex);
+    flight_todo_run(&todo);
+}
+
+static const struct fill_owner_ops fill_owner_ops = {
+    .still_wanted = fill_still_wanted, .ended = fill_ended, .hold = fill_hold, .let_go = fill_let_go};
+
+static void link_unfinished_locked(struct flight *flight) {
+    struct flights *flights = flight->flights;
+    flight->older = flights->unfinished;
+    if (flight->older) {
+        flight->older->newer = flight;
+    }
+    flights->unfinished = flight;
+    flights->alive++;
+}
+
+static void unlink_unfinished_locked(struct flight *flight) {
+    if (flight->newer) {
+        flight->newer->older = flight->older;
+    } else {
+        flight->flights->unfinished = flight->older;
+    }
+    if (flight->older) {
+        flight->older->newer = flight->newer;
+    }
+}
+
+struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
+                                 const struct id *id) {
+    struct flight *flight = calloc(1, sizeof *flight + id->bytes + 1);
+    if (!flight) {
+        op_no_memory(op);
+        return NULL;
+    }
+    struct pool *pool = tiers->tier[index].pool;
+    memcpy(flight->id_text, id->text, id->bytes);
+    flight->id = (struct id){.text = flight->id_text, .bytes = id->bytes, .hash = id->hash};
+    flight->flights = flights;
+    flight->index = index;
+    flight->pool = pool;
+    flight->result = TIER_UNASKED;
+    atomic_init(&flight->refs, 1);
+    op_init(&flight->op, op->request_id, 0);
+    atomic_store(&flight->op.cancelled, flights->cancelling);
+    enum err err = fence_raise(&pool->fences, op, &flight->watch, &flight->id);
+    if (!err) {
+        err = fence_raise(&pool->fences, op, &flight->fence, &flight->id);
+    }
+    if (err) {
+        goto fail;
+    }
+    if (!map_insert(&flights->open, &flight->node, key_hash(pool, id))) {
+        op_no_memory(op);
+        goto fail;
+    }
+    flight->in_table = true;
+    flight->tiers = tiers_ref(tiers);
+    strand_init(&flight->strand, flights->executor, &strand_ops);
+    fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);
+    link_unfinished_locked(flight);
+    return flight;
+fail:
+    fence_lower(&pool->fences, &flight->watch);
+    fence_lower(&pool->fences, &flight->fence);
+    free(flight);
+    return NULL;
+}
+
+struct flight *flight_ref(struct flight *flight) {
+    unsigned before = atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
+    MUST(before > 0);
+    return flight;
+}
+
+/* Iterates down the chain: 256 tiers are no depth for a stack to depend on. */
+void flight_unref(struct flight *flight) {
+    while (flight) {
+        unsigned before = atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel);
+        MUST(before > 0);
+        if (before > 1) {
+            return;
+        }
+        MUST(flight->state == FLIGHT_FINISHED && !flight->first_waiter && !flight->fill.stream);
+        struct flights *flights = flight->flights;
+        struct flight *lower = flight->lower;
+        pool_writer_close(flight->fill.writer); /* opened for a copy that was not begun */
+        stream_unref(flight->stream);
+        tiers_unref(flight->tiers);
+        free(flight);
+        mutex_lock(&flights->mutex);
+        flights->alive--;
+        cond_broadcast(&flights->idle);
+        mutex_unlock(&flights->mutex);
+        flight = lower;
+    }
+}
+
+/* ---- waiters ---- */
+
+void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket) {
+    ticket->flight = flight_ref(flight);
+    ticket->waiting = flight->state < FLIGHT_PUBLISHED;
+    if (!ticket->waiting) {
+        waker_wake(ticket->waker);
+        return;
+    }
+    ticket->next = NULL;
+    ticket->previous = flight->last_waiter;
+    *(ticket->previous ? &ticket->previous->next : &flight->first_waiter) = ticket;
+    flight->last_waiter = ticket;
+}
+
+void flight_remove_waiter_locked(struct flight_ticket *ticket) {
+    struct flight *flight = ticket->flight;
+    if (!ticket->waiting) {
+        return;
+    }
+    ticket->waiting = false;
+    *(ticket->previous ? &ticket->previous->next : &flight->first_waiter) = ticket->next;
+    *(ticket->next ? &ticket->next->previous : &flight->last_waiter) = ticket->previous;
+}
+
+static void wake_first_locked(struct flight *flight) {
+    struct flight_ticket *ticket = flight->first_waiter;
+    flight_remove_waiter_locked(ticket);
+    waker_wake(ticket->waker);
+}
+
+/* A failure goes to the first waiter. The others move to a second attempt; without memory for one they fail too. */
+static void retry_for_others_locked(struct flight *flight) {
+    struct flights *flights = flight->flights;
+    struct op unused;
+    op_init(&unused, 0, 0);
+    wake_first_locked(flight);
+    struct flight *next = flight_find_locked(flights, flight->tiers, flight->index, &flight->id);
+    bool created = !next;
+    if (created) {
+        next = flight_new_locked(flights, &unused, flight->tiers, flight->index, &flight->id);
+        if (!next) {
+            return;
+        }
+        next->second_attempt = true;
+    }
+    if (flight->wants_copy) {
+        flight_want_copy_locked(next);
+    }
+    while (flight->first_waiter) {
+        struct flight_ticket *ticket = flight->first_waiter;
+        flight_remove_waiter_locked(ticket);
+        ticket->collapsed = true;
+        flight_add_waiter_locked(next, ticket);
+        unsigned before = atomic_fetch_sub(&flight->refs, 1);
+        MUST(before > 1); /* unfinished: its own reference is there */
+    }
+    if (created) {
+        strand_wake(&next->strand);
+    }
+}
+
+static void wake_waiters_locked(struct flight *flight) {
+    bool several = flight->first_waiter && flight->first_waiter != flight->last_waiter;
+    if (flight->kind == FLIGHT_FAILED && several && !flight->second_attempt && !flight->flights->draining) {
+        retry_for_others_locked(flight);
+    }
+    while (flight->first_waiter) {
+        wake_first_locked(flight);
+    }
+}
+
+/* ---- publishing ---- */
+
+void flight_want_copy_locked(struct flight *flight) {
+    for (; flight && !flight->wants_copy; flight = flight->lower) {
+        flight->wants_copy = true;
+    }
+}
+
+bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below) {
+    return flight->wants_copy && !flight->spoiled && !spoiled_below && !flight->fill.refused;
+}
+
+/* The answer of the flight it follows, seen from here. */
+static void derive_locked(struct flight *flight) {
+    struct flight *lower = flight->lower;
+    flight->kind = lower->kind;
+    switch (lower->kind) {
+    case FLIGHT_STREAM:
+        flight->stream = stream_ref(lower->stream);
+        if (flight_takes_copy_locked(flight, lower->spoiled)) {
+            flight->fill_begun = true;
+            flight->fill_running = true;
+            fill_bind(&flight->fill, flight->stream);
+        }
+        flight->spoiled = flight->spoiled || lower->spoiled;
+        break;
+    case FLIGHT_DIRECT:
+        flight->direct = lower->direct;
+        break;
+    case FLIGHT_ABSENT: /* nobody below failed: if this tier did, it is the one nearest the origin */
+        flight->kind = flight->result == TIER_FAILED ? FLIGHT_FAILED : FLIGHT_ABSENT;
+        break;
+    case FLIGHT_FAILED:
+        flight->fault = lower->fault;
+        break;
+    }
+}
+
+static void publish_one_locked(struct flight *flight, struct flight_todo *todo) {
+    flight->state = FLIGHT_PUBLISHED;
+    if (flight->fill_running) {
+        flight->next_fill = todo->fills;
+        todo->fills = flight;
+    }
+    if (flight->kind != FLIGHT_STREAM) {
+        leave_table_locked(flight); /* nothing to share with later readers */
+    }
+    wake_waiters_locked(flight);
+}
+
+void flight_publish_locked(struct flight *flight, struct flight_todo *todo) {
+    struct flight *queue = flight;
+    struct flight *last = flight;
+    flight->next_queued = NULL;
+    for (; queue; queue = queue->next_queued) {
+        if (queue != flight) {
+            derive_locked(queue);
+        }
+        publish_one_locked(queue, todo);
+        while (queue->followers) {
+            struct flight *follower = queue->followers;
+            queue->followers = follower->next_follower;
+            follower->next_queued = NULL;
+            last->next_queued = follower;
+            last = follower;
+        }
+    }
+    /* Settling a flight may finish those below it, and finished flights are only unlinked here: the queue stays readable. */
+    for (queue = flight; queue; queue = queue->next_queued) {
+        flight_settle_locked(queue, todo);
+    }
+}
+
+void flight_follow_locked(struct flight *flight, struct flight *lower, struct flight_todo *todo) {
+    flight->lower = flight_ref(lower);
+    lower->unfinished_above++;
+    if (flight->wants_copy) {
+        flight_want_copy_locked(lower);
+    }
+    if (lower->state >= FLIGHT_PUBLISHED) {
+        derive_locked(flight);
+        flight_publish_locked(flight, todo);
+        return;
+    }
+    flight->state = FLIGHT_FOLLOWING;
+    flight->next_follower = lower->followers;
+    lower->followers = flight;
+}
+
+void flight_settle_locked(struct flight *flight, struct flight_todo *todo) {
+    while (flight && flight->state == FLIGHT_PUBLISHED && !flight->fill_running && !flight->tending &&
+           !flight->unfinished_above) {
+        flight->state = FLIGHT_FINISHED;
+        leave_table_locked(flight);
+        unlink_unfinished_locked(flight);
+        fence_lower(&flight->pool->fences, &flight->fence);
+        fence_lower(&flight->pool->fences, &flight->watch);
+        flight->next_done = todo->done;
+        todo->done = flight;
+        flight = flight->lower;
+        if (flight) {
+            MUST(flight->unfinished_above > 0);
+            flight->unfinished_above--;
+        }
+    }
+}
+
+void flight_todo_run(struct flight_todo *todo) {
+    while (todo->fills) { /* the last published first: the tiers nearest the readers */
+        struct flight *flight = todo->fills;
+        todo->fills = flight->next_fill;
+        fill_start(&flight->fill); /* it may finish and free the flight */
+    }
+    while (todo->done) {
+        struct flight *flight = todo->done;
+        todo->done = flight->next_done;
+        flight_unref(flight);
+    }
+}
+
+/* ---- the table's life ---- */
+
+struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir,
+                            const struct flights_limits *limits) {
+    struct flights *flights = calloc(1, sizeof *flights);
+    if (flights) {
+        flights->executor = executor;
+        flights->spool_dir = spool_dir;
+        flights->limits = (struct stream_limits){.entry_most_bytes = limits->entry_most_bytes,
+                                                 .flight_max_bytes = limits->flight_max_bytes};
+        mutex_init(&flights->mutex, RANK_FLIGHTS);
+        cond_init(&flights->idle);
+        map_init(&flights->open, flight_has_key);
+    }
+    return flights;
+}
+
+uint64_t flights_entry_most_bytes(const struct flights *flights) {
+    return flights->limits.entry_most_bytes;
+}
+
+void flights_drain(struct flights *flights, bool cancel) {
+    mutex_lock(&flights->mutex);
+    flights->draining = true;
+    flights->cancelling = flights->cancelling || cancel;
+    for (struct flight *flight = flights->unfinished; flight && cancel; flight = flight->older) {
+        atomic_store(&flight->op.cancelled, true);
+        fill_cancel(&flight->fill);
+        if (flight->tending) {
+            stream_cancel(flight->stream);
+        }
+    }
+    while (flights->alive) {
+        cond_wait_until(&flights->idle, &flights->mutex, 0);
+    }
+    mutex_unlock(&flights->mutex);
+}
+
+void flights_free(struct flights *flights) {
+    if (!flights) {
+        return;
+    }
+    MUST(!flights->alive);
+    map_fini(&flights->open);
+    cond_fini(&flights->idle);
+    mutex_fini(&flights->mutex);
+    free(flights);
+}

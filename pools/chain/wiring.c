@@ -1,0 +1,512 @@
+/* wiring.c - who proxies to whom. See wiring.h.
+ *
+ * A change goes through four steps:
+ *   1 RESERVED  `changing` is set; other changes wait. Only the holder of the reservation touches `links` from here on.
+ *   2 PREPARED  a copy of the links has the change in it and passed every check.
+ *   3 SAVED     state.db has it, synced. No lock was held meanwhile: readers went on with the old wiring.
+ *   4 PUBLISHED under the lock the copy becomes `links` and the remembered tiers are dropped.
+ * A failure in 2 or 3 ends the reservation and leaves everything as it was.
+ *
+ * A link's generation is the global generation of its last change: it only rises, and needs no counter of its own.
+ */
+#include "pools/chain/wiring.h"
+
+#include "pools/base/hash.h"
+#include "pools/base/log.h"
+#include "pools/base/map.h"
+#include "pools/base/must.h"
+#include "pools/base/mutex.h"
+#include "pools/chain/wiring_links.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct wiring {
+    struct registry *registry;
+    struct state *state;
+    struct mutex mutex;
+    struct cond settled; /* a reservation ended */
+    bool changing;
+    struct links links;
+    char *chain_text;  /* the config's, saved along */
+    struct map chains; /* remembered_chain by head, dropped at every change */
+};
+
+/* The tiers of one head, built at its first read after a change. */
+struct remembered_chain {
+    struct map_node node;
+    struct tiers *tiers;
+};
+
+/* ---- tiers ---- */
+
+struct tiers *tiers_ref(struct tiers *tiers) {
+    unsigned before = atomic_fetch_add_explicit(&tiers->refs, 1, memory_order_relaxed);
+    MUST(before > 0);
+    return tiers;
+}
+
+void tiers_unref(struct tiers *tiers) {
+    if (!tiers) {
+        return;
+    }
+    unsigned before = atomic_fetch_sub_explicit(&tiers->refs, 1, memory_order_acq_rel);
+    MUST(before > 0);
+    if (before == 1) {
+        for (unsigned i = 0; i < tiers->count; i++) {
+            pool_unref(tiers->tier[i].pool);
+        }
+        free(tiers);
+    }
+}
+
+static bool chain_has_head(const struct map_node *node, const void *key) {
+    return CONTAINER_OF_CONST(node, struct remembered_chain, node)->tiers->tier[0].pool == key;
+}
+
+static uint64_t head_hash(const struct pool *head) {
+    return hash_bytes(head->nickname, strlen(head->nickname));
+}
+
+static void free_chain(struct map_node *node, void *context) {
+    (void)context;
+    struct remembered_chain *chain = CONTAINER_OF(node, struct remembered_chain, node);
+    tiers_unref(chain->tiers);
+    free(chain);
+}
+
+/* Dropping tiers may close pools: never under the lock. */
+static void drop_chains(struct map *chains) {
+    map_each(chains, free_chain, NULL);
+    map_fini(chains);
+}
+
+/* What the links say from the head on, copied under the lock. */
+struct chain_plan {
+    uint64_t generation;
+    unsigned count;
+    struct {
+        char nickname[NICKNAME_BYTES];
+        bool fail_on_error;
+    } tier[TIERS_MOST];
+};
+
+static void plan_locked(const struct wiring *wiring, const char *head, struct chain_plan *ret_plan) {
+    ret_plan->generation = wiring->links.generation;
+    ret_plan->count = 0;
+    const char *nickname = head;
+    while (nickname[0]) {
+        MUST(ret_plan->count < TIERS_MOST); /* links_check */
+        const struct state_link *row = links_find(&wiring->links, nickname);
+        memset(ret_plan->tier[ret_plan->count].nickname, 0, NICKNAME_BYTES);
+        memcpy(ret_plan->tier[ret_plan->count].nickname, nickname, strlen(nickname));
+        ret_plan->tier[ret_plan->count].fail_on_error = row && row->fail_on_tier_error;
+        ret_plan->count++;
+        nickname = row ? row->origin : "";
+    }
+}
+
+/* A pool that vanished ends the chain: registry_remove refuses a pool that is proxied to, so this is a removal that won a race
+ * against nobody's read. */
+static enum err build_tiers(struct wiring *wiring, struct op *op, struct pool *head,
+                            const struct chain_plan *plan, struct tiers **ret_tiers) {
+    struct tiers *tiers = calloc(1, sizeof *tiers + plan->count * sizeof(struct tier));
+    if (!tiers) {
+        return op_no_memory(op);
+    }
+    atomic_init(&tiers->refs, 1);
+    tiers->generation = plan->generation;
+    for (unsigned i = 0; i < plan->count; i++) {
+        struct pool *pool = i == 0 ? pool_ref(head) : registry_get(wiring->registry, plan->tier[i].nickname);
+        if (!pool) {
+            break;
+        }
+        tiers->tier[i] = (struct tier){.pool = pool, .fail_on_error = plan->tier[i].fail_on_error};
+        tiers->count++;
+    }
+    *ret_tiers = tiers;
+    return OK;
+}
+
+enum err wiring_tiers(struct wiring *wiring, struct op *op, struct pool *head, struct tiers **ret_tiers) {
+    uint64_t hash = head_hash(head);
+    mutex_lock(&wiring->mutex);
+    struct map_node *found = map_find(&wiring->chains, hash, head);
+    if (found) {
+        *ret_tiers = tiers_ref(CONTAINER_OF(found, struct remembered_chain, node)->tiers);
+        mutex_unlock(&wiring->mutex);
+        return OK;
+    }
+    mutex_unlock(&wiring->mutex);
+
+    struct chain_plan *plan = malloc(sizeof *plan);
+    struct remembered_chain *chain = calloc(1, sizeof *chain);
+    struct tiers *tiers = NULL;
+    enum err err = plan && chain ? OK : op_no_memory(op);
+    if (!err) {
+        mutex_lock(&wiring->mutex);
+        plan_locked(wiring, head->nickname, plan);
+        mutex_unlock(&wiring->mutex);
+        err = build_tiers(wiring, op, head, plan, &tiers);
+    }
+    if (!err) {
+        chain->tiers = tiers_ref(tiers);
+        mutex_lock(&wiring->mutex);
+        bool current = wiring->links.generation == tiers->generation;
+        if (current && !map_find(&wiring->chains, hash, head) &&
+            map_insert(&wiring->chains, &chain->node, hash)) {
+            chain = NULL;
+        }
+        mutex_unlock(&wiring->mutex);
+        if (chain) {
+            tiers_unref(chain->tiers);
+        }
+        *ret_tiers = tiers;
+    }
+    free(chain);
+    free(plan);
+    return err;
+}
+
+/* ---- changes ---- */
+
+/* Step 1. ret_links is a copy with the next generation, the caller's to change. */
+static enum err begin_change(struct wiring *wiring, struct op *op, struct links *ret_links) {
+    mutex_lock(&wiring->mutex);
+    while (wiring->changing) {
+        cond_wait_until(&wiring->settled, &wiring->mutex, 0);
+    }
+    wiring->changing = true;
+    mutex_unlock(&wiring->mutex);
+    enum err err = links_copy(op, &wiring->links, ret_links);
+    if (!err) {
+        ret_links->generation++;
+    }
+    return err;
+}
+
+static void end_change(struct wiring *wiring) {
+    mutex_lock(&wiring->mutex);
+    wiring->changing = false;
+    cond_broadcast(&wiring->settled);
+    mutex_unlock(&wiring->mutex);
+}
+
+static bool is_proxied(const struct links *links, const char *pool) {
+    const struct state_link *row = links_find(links, pool);
+    return row && row->origin[0];
+}
+
+/* Tells the pools that `with` gives an origin and `without` does not. */
+static void tell_pools(struct wiring *wiring, const struct links *with, const struct links *without,
+                       bool evictable) {
+    for (size_t i = 0; i < with->count; i++) {
+        const char *nickname = with->rows[i].pool;
+        if (!is_proxied(with, nickname) || is_proxied(without, nickname)) {
+            continue;
+        }
+        AUTO(pool_unref) struct pool *pool = registry_get(wiring->registry, nickname);
+        if (pool) {
+            pool_set_cached_evictable(pool, evictable);
+        }
+    }
+}
+
+/* Steps 3 and 4. Takes the links' memory on success and leaves the old in its place for the caller to free. */
+static enum err publish(struct wiring *wiring, struct op *op, struct links *links) {
+    struct state_wiring saved = {.links = links->rows,
+                                 .count = links->count,
+                                 .generation = links->generation,
+                                 .chain_text = wiring->chain_text};
+    enum err err = state_save_wiring(wiring->state, op, &saved);
+    if (err) {
+        return err;
+    }
+    struct map empty;
+    map_init(&empty, chain_has_head);
+    mutex_lock(&wiring->mutex);
+    struct links old = wiring->links;
+    wiring->links = *links;
+    struct map chains = wiring->chains;
+    wiring->chains = empty;
+    mutex_unlock(&wiring->mutex);
+    drop_chains(&chains);
+    /* Still reserved: two changes cannot tell a pool in the wrong order. */
+    tell_pools(wiring, &wiring->links, &old, true);
+    tell_pools(wiring, &old, &wiring->links, false);
+    *links = old;
+    return OK;
+}
+
+static enum err check_exists(struct wiring *wiring, struct op *op, const char *nickname) {
+    AUTO(pool_unref) struct pool *pool = NULL;
+    return registry_find(wiring->registry, op, nickname, &pool);
+}
+
+static enum err check_generation(struct op *op, uint64_t wanted, uint64_t current) {
+    return wanted == GENERATION_ANY || wanted == current
+               ? OK
+               : op_fail(op, REASON_PRECONDITION_FAILED, "the wiring has changed meanwhile");
+}
+
+static void read_link(const struct links *links, const char *nickname, struct link *ret_link) {
+    const struct state_link *row = links_find(links, nickname);
+    *ret_link = (struct link){0};
+    if (row) {
+        memcpy(ret_link->origin, row->origin, sizeof ret_link->origin);
+        ret_link->fail_on_tier_error = row->fail_on_tier_error;
+        ret_link->generation = row->generation;
+    }
+}
+
+static enum err prepare_set(struct wiring *wiring, struct op *op, const char *nickname, const char *origin,
+                            bool fail_on_tier_error, uint64_t if_generation, struct links *links) {
+    enum err err = check_exists(wiring, op, nickname);
+    if (!err && origin[0]) {
+        err = check_exists(wiring, op, origin);
+    }
+    if (err) {
+        return err;
+    }
+    struct link now;
+    read_link(links, nickname, &now);
+    err = check_generation(op, if_generation, now.generation);
+    if (!err) {
+        err = links_put(links, op, nickname, origin, &fail_on_tier_error);
+    }
+    return err ? err : links_check(links, op);
+}
+
+enum err wiring_set(struct wiring *wiring, struct op *op, const char *nickname, const char *origin,
+                    bool fail_on_tier_error, uint64_t if_generation, struct link *ret_link) {
+    struct links links = {0};
+    const char *wanted = origin ? origin : "";
+    enum err err = begin_change(wiring, op, &links);
+    if (!err) {
+        err =
+            prepare_set(wiring, op, nickname, wanted, fail_on_tier_error && wanted[0], if_generation, &links);
+    }
+    if (!err) {
+        err = publish(wiring, op, &links);
+    }
+    if (!err) {
+        read_link(&wiring->links, nickname, ret_link);
+    }
+    end_change(wiring);
+    links_fini(&links);
+    return err;
+}
+
+static bool expr_names(const struct expr_links *wanted, const char *pool) {
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (strcmp(wanted->links[i].pool, pool) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err prepare_apply(struct wiring *wiring, struct op *op, const struct expr_links *wanted,
+                              bool replace, struct links *links) {
+    const bool skip = false;
+    for (size_t i = 0; i < wanted->count; i++) {
+        const struct expr_link *link = &wanted->links[i];
+        enum err err = check_exists(wiring, op, link->pool);
+        if (!err) {
+            err = check_exists(wiring, op, link->origin);
+        }
+        if (!err) { /* an expression says nothing of on_tier_error: what was set stays */
+            err = links_put(links, op, link->pool, link->origin, NULL);
+        }
+        if (err) {
+            return err;
+        }
+    }
+    for (size_t i = 0; replace && i < links->count; i++) {
+        struct state_link *row = &links->rows[i];
+        if (row->origin[0] && !expr_names(wanted, row->pool)) {
+            enum err err = links_put(links, op, row->pool, "", &skip);
+            if (err) {
+                return err;
+            }
+        }
+    }
+    return links_check(links, op);
+}
+
+enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_links *wanted, bool replace,
+                      uint64_t if_generation) {
+    struct links links = {0};
+    enum err err = begin_change(wiring, op, &links);
+    if (!err) {
+        err = check_generation(op, if_generation, wiring->links.generation);
+    }
+    if (!err) {
+        err = prepare_apply(wiring, op, wanted, replace, &links);
+    }
+    if (!err) {
+        err = publish(wiring, op, &links);
+    }
+    end_change(wiring);
+    links_fini(&links);
+    return err;
+}
+
+enum err wiring_forget(struct wiring *wiring, struct op *op, const char *nickname) {
+    struct links links = {0};
+    enum err err = begin_change(wiring, op, &links);
+    if (!err) {
+        links_drop(&links, nickname);
+        err = publish(wiring, op, &links); /* also without a row: the remembered tiers hold the pool */
+    }
+    end_change(wiring);
+    links_fini(&links);
+    return err;
+}
+
+/* ---- questions ---- */
+
+enum err wiring_get(struct wiring *wiring, struct op *op, const char *nickname, struct link *ret_link) {
+    enum err err = check_exists(wiring, op, nickname);
+    if (!err) {
+        mutex_lock(&wiring->mutex);
+        read_link(&wiring->links, nickname, ret_link);
+        mutex_unlock(&wiring->mutex);
+    }
+    return err;
+}
+
+enum err wiring_text(struct wiring *wiring, struct op *op, struct buf *buf, uint64_t *ret_generation) {
+    struct links links = {0};
+    mutex_lock(&wiring->mutex);
+    enum err err = links_copy(op, &wiring->links, &links);
+    mutex_unlock(&wiring->mutex);
+    struct expr_links found = {0};
+    if (!err) {
+        err = links_to_expr(&links, op, &found);
+    }
+    if (!err) {
+        err = expr_format(op, &found, buf);
+    }
+    if (!err) {
+        *ret_generation = links.generation;
+    }
+    expr_links_fini(&found);
+    links_fini(&links);
+    return err;
+}
+
+/* Waits for a change under way: the caller has hidden the pool from the registry, so a later change cannot link to it. */
+enum err wiring_in_use(void *context, struct op *op, const char *nickname) {
+    struct wiring *wiring = context;
+    enum err err = OK;
+    mutex_lock(&wiring->mutex);
+    while (wiring->changing) {
+        cond_wait_until(&wiring->settled, &wiring->mutex, 0);
+    }
+    for (size_t i = 0; i < wiring->links.count && !err; i++) {
+        if (strcmp(wiring->links.rows[i].origin, nickname) == 0) {
+            err =
+                op_fail(op, REASON_POOL_IN_USE, "'%s' proxies to '%s'", wiring->links.rows[i].pool, nickname);
+        }
+    }
+    mutex_unlock(&wiring->mutex);
+    return err;
+}
+
+/* ---- birth, start, death ---- */
+
+struct wiring *wiring_new(struct registry *registry, struct state *state) {
+    struct wiring *wiring = calloc(1, sizeof *wiring);
+    if (wiring) {
+        wiring->registry = registry;
+        wiring->state = state;
+        mutex_init(&wiring->mutex, RANK_WIRING);
+        cond_init(&wiring->settled);
+        map_init(&wiring->chains, chain_has_head);
+    }
+    return wiring;
+}
+
+void wiring_free(struct wiring *wiring) {
+    if (!wiring) {
+        return;
+    }
+    drop_chains(&wiring->chains);
+    links_fini(&wiring->links);
+    free(wiring->chain_text);
+    cond_fini(&wiring->settled);
+    mutex_fini(&wiring->mutex);
+    free(wiring);
+}
+
+/* Rows of pools that are gone are dropped; links to pools that are gone are cleared. */
+static enum err clear_vanished(struct wiring *wiring, struct op *op, struct links *links, bool *ret_changed) {
+    const bool skip = false;
+    enum err err = OK;
+    for (size_t i = 0; i < links->count && !err;) {
+        struct state_link *row = &links->rows[i];
+        AUTO(pool_unref) struct pool *pool = registry_get(wiring->registry, row->pool);
+        AUTO(pool_unref)
+        struct pool *origin = row->origin[0] ? registry_get(wiring->registry, row->origin) : NULL;
+        if (!pool) {
+            log_line(LOG_WARNING, "wiring", "the link of '%s' is dropped: there is no such pool any more",
+                     row->pool);
+            links_drop(links, row->pool);
+            *ret_changed = true;
+            continue;
+        }
+        if (row->origin[0] && !origin) {
+            log_line(LOG_WARNING, "wiring", "the link '%s << %s' is cleared: there is no pool '%s' any more",
+                     row->pool, row->origin, row->origin);
+            err = links_put(links, op, row->pool, "", &skip);
+            *ret_changed = true;
+        }
+        i++;
+    }
+    return err;
+}
+
+/* Generations go on from the saved ones; a restart that changes nothing raises none. */
+static enum err start_links(struct wiring *wiring, struct op *op, const struct state_wiring *saved,
+                            struct links *links) {
+    bool changed = false;
+    bool restored = saved->chain_text && strcmp(saved->chain_text, wiring->chain_text) == 0;
+    links->generation++;
+    enum err err = clear_vanished(wiring, op, links, &changed);
+    if (!err && !restored) {
+        struct expr_links wanted = {0};
+        changed = true;
+        err = expr_parse(op, wiring->chain_text, strlen(wiring->chain_text), &wanted);
+        if (!err) {
+            err = prepare_apply(wiring, op, &wanted, true, links);
+        }
+        expr_links_fini(&wanted);
+    }
+    if (!changed) {
+        links->generation = saved->generation;
+    }
+    return err ? err : links_check(links, op);
+}
+
+enum err wiring_start(struct wiring *wiring, struct op *op, const char *chain_text) {
+    free(wiring->chain_text);
+    wiring->chain_text = strdup(chain_text ? chain_text : "");
+    if (!wiring->chain_text) {
+        return op_no_memory(op);
+    }
+    struct state_wiring saved = {0};
+    enum err err = state_load_wiring(wiring->state, op, &saved);
+    if (err) {
+        return err;
+    }
+    struct links links = {
+        .rows = saved.links, .count = saved.count, .room = saved.count, .generation = saved.generation};
+    err = start_links(wiring, op, &saved, &links);
+    if (!err) {
+        err = publish(wiring, op, &links);
+    }
+    links_fini(&links);
+    free(saved.chain_text);
+    return err;
+}
