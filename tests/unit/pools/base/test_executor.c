@@ -1,0 +1,131 @@
+/* test_executor.c - lanes: every submit runs once, a lane is as wide as it says, lanes do not wait for each other. */
+#include "tests/unit/pools/base/base_suites.h"
+
+#include "pools/base/attrs.h"
+#include "pools/base/executor.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct counted {
+    struct task task;
+    atomic_uint *runs;
+};
+
+static void count_run(struct task *task) {
+    struct counted *counted = CONTAINER_OF(task, struct counted, task);
+    atomic_fetch_add(counted->runs, 1);
+}
+
+START_TEST(every_task_runs_once) {
+    enum { TASKS = 2000 };
+    const unsigned widths[LANE_COUNT] = {3, 1, 2};
+    struct executor *executor = executor_new(widths);
+    atomic_uint runs = 0;
+    struct counted *tasks = calloc(TASKS, sizeof *tasks);
+    for (unsigned i = 0; i < TASKS; i++) {
+        tasks[i] = (struct counted){.task = {.run = count_run}, .runs = &runs};
+        executor_submit(executor, (enum lane)(i % LANE_COUNT), &tasks[i].task);
+    }
+    executor_free(executor); /* waits for what is queued */
+    ck_assert_uint_eq(atomic_load(&runs), TASKS);
+    free(tasks);
+    executor_free(NULL);
+}
+END_TEST
+
+struct meeting {
+    struct task task;
+    pthread_barrier_t *all_here;
+};
+
+static void meet(struct task *task) {
+    pthread_barrier_wait(CONTAINER_OF(task, struct meeting, task)->all_here);
+}
+
+START_TEST(a_lane_is_as_wide_as_it_says) {
+    /* Ends only when three tasks of one lane, and one of another, run at the same time. */
+    const unsigned widths[LANE_COUNT] = {3, 1, 1};
+    struct executor *executor = executor_new(widths);
+    pthread_barrier_t all_here;
+    pthread_barrier_init(&all_here, NULL, 4);
+    struct meeting meetings[4];
+    for (unsigned i = 0; i < 4; i++) {
+        meetings[i] = (struct meeting){.task = {.run = meet}, .all_here = &all_here};
+        executor_submit(executor, i < 3 ? LANE_LOCAL : LANE_FETCH, &meetings[i].task);
+    }
+    executor_free(executor);
+    pthread_barrier_destroy(&all_here);
+}
+END_TEST
+
+struct narrow {
+    struct task task;
+    atomic_uint *inside;
+    atomic_uint *most;
+};
+
+static void enter_and_leave(struct task *task) {
+    struct narrow *narrow = CONTAINER_OF(task, struct narrow, task);
+    unsigned inside = atomic_fetch_add(narrow->inside, 1) + 1;
+    if (inside > atomic_load(narrow->most)) {
+        atomic_store(narrow->most, inside);
+    }
+    atomic_fetch_sub(narrow->inside, 1);
+}
+
+START_TEST(a_lane_of_one_runs_one_at_a_time) {
+    enum { TASKS = 500 };
+    const unsigned widths[LANE_COUNT] = {1, 1, 1};
+    struct executor *executor = executor_new(widths);
+    atomic_uint inside = 0;
+    atomic_uint most = 0;
+    struct narrow *tasks = calloc(TASKS, sizeof *tasks);
+    for (unsigned i = 0; i < TASKS; i++) {
+        tasks[i] = (struct narrow){.task = {.run = enter_and_leave}, .inside = &inside, .most = &most};
+        executor_submit(executor, LANE_LOCAL, &tasks[i].task);
+    }
+    executor_free(executor);
+    ck_assert_uint_eq(atomic_load(&most), 1);
+    free(tasks);
+}
+END_TEST
+
+struct chained {
+    struct task task;
+    struct executor *executor;
+    unsigned left;
+    atomic_bool done;
+};
+
+static void submit_again(struct task *task) {
+    struct chained *chained = CONTAINER_OF(task, struct chained, task);
+    if (--chained->left > 0) {
+        executor_submit(chained->executor, LANE_REMOTE, task);
+    } else {
+        atomic_store(&chained->done, true);
+    }
+}
+
+START_TEST(a_task_may_submit_itself) {
+    const unsigned widths[LANE_COUNT] = {1, 2, 1};
+    struct chained chained = {.task = {.run = submit_again}, .executor = executor_new(widths), .left = 1000};
+    executor_submit(chained.executor, LANE_REMOTE, &chained.task);
+    while (!atomic_load(&chained.done)) {
+    }
+    executor_free(chained.executor);
+    ck_assert_uint_eq(chained.left, 0);
+}
+END_TEST
+
+Suite *executor_suite(void) {
+    Suite *suite = suite_create("executor");
+    TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, every_task_runs_once);
+    tcase_add_test(tcase, a_lane_is_as_wide_as_it_says);
+    tcase_add_test(tcase, a_lane_of_one_runs_one_at_a_time);
+    tcase_add_test(tcase, a_task_may_submit_itself);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
