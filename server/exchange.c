@@ -1,0 +1,389 @@
+/* exchange.c - the poll thread's part of an exchange: the HTTP library's callbacks. See exchange_parts.h for the states. */
+#include "server/exchange_parts.h"
+
+#include "pools/base/must.h"
+#include "server/access_log.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+/* How much of a body is still read after the answer was written by hand. */
+#define LINGER_MOST_BYTES (64u * 1024 * 1024)
+
+size_t exchange_keep_escapes(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+/* ---- state 1: the head ---- */
+
+void *exchange_on_target(void *context, const char *target, struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct client *client = info ? info->socket_context : NULL;
+    if (!client) {
+        return NULL;
+    }
+    if (watch_phase(&client->watch) != WATCH_OPENED) { /* a first request's time counts from the connect */
+        watch_enter(&client->watch, WATCH_HEAD);
+    }
+    return exchange_begin(context, client, connection, target ? target : "");
+}
+
+static enum MHD_Result collect_field(void *list, enum MHD_ValueKind kind, const char *name, size_t name_bytes,
+                                     const char *value, size_t value_bytes) {
+    (void)kind;
+    headers_add(list, name, name_bytes, value ? value : "", value ? value_bytes : 0);
+    return MHD_YES;
+}
+
+#if MHD_VERSION < 0x01000000
+/* Whether `next` stands right behind the line that ends at `end`: one or two bytes for the line end, zeroed by the library. */
+static bool follows(const char *end, const char *next) {
+    uintptr_t gap = (uintptr_t)next - (uintptr_t)end;
+    return gap == 1 || gap == 2;
+}
+
+/* 0.9.75 takes a NUL for the end of a value and joins folded lines elsewhere in memory. Either shows as a gap between
+ * neighbours in its buffer. */
+static bool has_hidden_bytes(const struct headers *headers, const char *method, const char *version,
+                             size_t head_bytes) {
+    const char *end = version + strlen(version);
+    for (unsigned i = 0; i < headers->count; i++) {
+        const struct header_field *field = &headers->field[i];
+        if (!follows(end, field->name)) {
+            return true;
+        }
+        const char *at = field->name + field->name_bytes + 1;
+        while (at < field->value && (*at == ' ' || *at == '\t')) {
+            at++;
+        }
+        if (at != field->value) {
+            return true;
+        }
+        end = field->value + strlen(field->value); /* with the blanks that headers_add cut off */
+    }
+    uintptr_t left = (uintptr_t)method + head_bytes - (uintptr_t)end;
+    return left < 2 || left > 4;
+}
+
+/* The version stands behind the target's NUL unless the target has one of its own. */
+static bool target_has_nul(const struct exchange *exchange, const char *version) {
+    return (uintptr_t)version != exchange->target_place + exchange->target_bytes + 1;
+}
+#else
+/* From 1.0 on the library refuses these itself. */
+static bool has_hidden_bytes(const struct headers *headers, const char *method, const char *version,
+                             size_t head_bytes) {
+    (void)headers;
+    (void)method;
+    (void)version;
+    (void)head_bytes;
+    return false;
+}
+
+static bool target_has_nul(const struct exchange *exchange, const char *version) {
+    (void)exchange;
+    (void)version;
+    return false;
+}
+#endif
+
+static enum http_method method_of(const char *text) {
+    static const struct {
+        const char *text;
+        enum http_method method;
+    } known[] = {
+        {"GET", METHOD_GET},   {"HEAD", METHOD_HEAD},     {"PUT", METHOD_PUT},
+        {"POST", METHOD_POST}, {"DELETE", METHOD_DELETE}, {"OPTIONS", METHOD_OPTIONS},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        if (strcmp(known[i].text, text) == 0) {
+            return known[i].method;
+        }
+    }
+    return METHOD_OTHER;
+}
+
+static void take_method(struct exchange *exchange, const char *method) {
+    snprintf(exchange->method, sizeof exchange->method, "%s", method);
+    exchange->request.method = method_of(method);
+    exchange->request.method_text = exchange->method;
+}
+
+static enum err screen(struct exchange *exchange, const char *method, const char *version) {
+    struct headers *headers = &exchange->headers;
+    struct op *op = &exchange->request.op;
+    headers_fini(headers);
+    headers_fini(&exchange->trailers);
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, collect_field, headers);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t head_bytes = info ? info->header_size : 0;
+    if (target_has_nul(exchange, version)) {
+        return op_fail(op, REASON_INVALID_REQUEST, "the request target holds a NUL");
+    }
+    struct screen_head head = {
+        .version = version,
+        .target = exchange->target,
+        .target_bytes = exchange->target_bytes,
+        .has_hidden_bytes = !headers->overflow && has_hidden_bytes(headers, method, version, head_bytes),
+        .head_bytes = head_bytes,
+        .headers = headers,
+        .hosts = exchange->set->config.hosts,
+    };
+    enum err err = screen_request(op, &head, &exchange->screened);
+    if (!err && (headers->untidy || headers_has_twins(headers)) && !headers_own(headers)) {
+        err = op_no_memory(op);
+    }
+    return err;
+}
+
+/* Routes, authenticates, peeks. True when the answer stands, false when a lane has it. */
+static bool begin_handling(struct exchange *exchange) {
+    struct request *request = &exchange->request;
+    struct response *response = &exchange->response;
+    enum api_step step = api_route(request, response, exchange->target + exchange->screened.path_offset);
+    if (step != API_DONE) {
+        enum err err = auth_check(exchange->set->config.auth, &request->op, request->route->scope,
+                                  request->io->header(request, "Authorization"));
+        if (err) {
+            api_problem(request, response, &request->op, err);
+            step = API_DONE;
+        } else {
+            step = api_peek(request, response);
+        }
+    }
+    exchange->answered = step == API_DONE;
+    bool to_lane = step != API_DONE || response->body_kind == BODY_SOURCE;
+    if (to_lane && !exchange_start_lane(exchange)) {
+        exchange->answered = true;
+        return true;
+    }
+    return step == API_DONE;
+}
+
+/* The answer stands before the body came. */
+static enum MHD_Result answer_early(struct exchange *exchange) {
+    const struct screened *screened = &exchange->screened;
+    if (screened->expects_continue || exchange->response.close_after) {
+        return exchange_queue(
+            exchange); /* in the first call: the library closes afterwards and reads no body */
+    }
+    if (screened->body_bytes != UINT64_MAX &&
+        screened->body_bytes > exchange->set->config.discard_most_bytes) {
+        exchange_answer_by_hand(exchange);
+        return MHD_YES;
+    }
+    exchange->state = EXCHANGE_DISCARD;
+    return MHD_YES;
+}
+
+static enum MHD_Result on_head(struct exchange *exchange, const char *method, const char *version) {
+    struct request *request = &exchange->request;
+    take_method(exchange, method);
+    enum err err = screen(exchange, method, version);
+    if (err) {
+        api_problem(request, &exchange->response, &request->op, err);
+        exchange->response.close_after = true;
+        return exchange_queue(exchange);
+    }
+    const struct screened *screened = &exchange->screened;
+    request->body_length = screened->has_body ? screened->body_bytes : 0;
+    if (!screened->has_body) {
+        exchange->state = EXCHANGE_READY;
+        return MHD_YES;
+    }
+    exchange->state = EXCHANGE_BODY;
+    watch_enter(&exchange->client->watch, WATCH_BODY);
+    return begin_handling(exchange) ? answer_early(exchange) : MHD_YES;
+}
+
+/* ---- states 3 to 5: the body ---- */
+
+/* The client has ended its side before the announced length, and the library has handed over all it had: it may miss that end when
+ * it came together with the last bytes (0.9.75). Chunked bodies are left to the reaper. */
+static bool ended_too_early(struct exchange *exchange) {
+    char byte = 0;
+    return exchange->screened.body_bytes != UINT64_MAX &&
+           exchange->received_bytes < exchange->screened.body_bytes &&
+           recv(exchange->client->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static enum MHD_Result on_discard(struct exchange *exchange, size_t *count) {
+    exchange->discarded_bytes += *count;
+    exchange->received_bytes += *count;
+    *count = 0;
+    if (exchange->state == EXCHANGE_DISCARD &&
+        exchange->discarded_bytes > exchange->set->config.discard_most_bytes) {
+        exchange_answer_by_hand(exchange);
+    } else if (exchange->state == EXCHANGE_LINGER && exchange->discarded_bytes > LINGER_MOST_BYTES) {
+        return MHD_NO;
+    }
+    return ended_too_early(exchange) ? MHD_NO : MHD_YES;
+}
+
+/* Into the pipe; parks when that is full. */
+static enum MHD_Result on_body(struct exchange *exchange, const char *bytes, size_t *count) {
+    watch_enter(&exchange->client->watch, WATCH_BODY);
+    struct pipe *in = &exchange->in;
+    enum MHD_Result result = MHD_YES;
+    for (;;) {
+        size_t taken = pipe_write(in, bytes, *count);
+        bytes += taken;
+        *count -= taken;
+        exchange->received_bytes += taken;
+        void *where = NULL;
+        mutex_lock(&exchange->mutex);
+        if (exchange->body_wanted && pipe_used(in)) {
+            exchange->body_wanted = false;
+            exchange_schedule(exchange);
+        }
+        bool answered = exchange->answered;
+        bool full = *count && !answered && !pipe_space(in, &where);
+        if (full && !exchanges_are_hurrying(exchange->set)) {
+            exchange->parked = true;
+            watch_enter(&exchange->client->watch, WATCH_WORK);
+            MHD_suspend_connection(exchange->connection);
+        } else if (full) {
+            result = MHD_NO;
+        }
+        mutex_unlock(&exchange->mutex);
+        if (answered) {
+            exchange->state = EXCHANGE_DISCARD;
+            return on_discard(exchange, count);
+        }
+        if (full) {
+            return result;
+        }
+        if (!*count) {
+            return ended_too_early(exchange) ? MHD_NO : MHD_YES;
+        }
+    }
+}
+
+static enum MHD_Result on_body_end(struct exchange *exchange) {
+    if (exchange->state == EXCHANGE_LINGER) {
+        return MHD_NO; /* answered already; the connection is out of step with the library */
+    }
+    if (exchange->state == EXCHANGE_BODY) {
+        MHD_get_connection_values_n(exchange->connection, MHD_FOOTER_KIND, collect_field,
+                                    &exchange->trailers);
+        if (!headers_own(&exchange->trailers)) {
+            headers_fini(&exchange->trailers); /* a trailer is an offer */
+        }
+        exchange->body_ended = true;
+        pipe_end(&exchange->in, OK);
+        mutex_lock(&exchange->mutex);
+        if (exchange->body_wanted) {
+            exchange->body_wanted = false;
+            exchange_schedule(exchange);
+        }
+        mutex_unlock(&exchange->mutex);
+    }
+    exchange->state = EXCHANGE_WORK;
+    return exchange_queue_or_park(exchange);
+}
+
+/* ---- the library's call ---- */
+
+enum MHD_Result exchange_on_call(void *context, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *upload_data,
+                                 size_t *upload_data_size, void **req_context) {
+    (void)context;
+    (void)connection;
+    (void)url;
+    struct exchange *exchange = *req_context;
+    if (!exchange) {
+        return MHD_NO; /* there was no memory for it */
+    }
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    switch (exchange->state) {
+    case EXCHANGE_HEAD:
+        return on_head(exchange, method, version);
+    case EXCHANGE_READY:
+        exchange->state = EXCHANGE_WORK;
+        return begin_handling(exchange) ? exchange_queue(exchange) : exchange_queue_or_park(exchange);
+    case EXCHANGE_BODY:
+        return *upload_data_size ? on_body(exchange, upload_data, upload_data_size) : on_body_end(exchange);
+    case EXCHANGE_DISCARD:
+    case EXCHANGE_LINGER:
+        return *upload_data_size ? on_discard(exchange, upload_data_size) : on_body_end(exchange);
+    case EXCHANGE_WORK:
+        return exchange_queue_or_park(exchange);
+    case EXCHANGE_ANSWER:
+        break;
+    }
+    return MHD_YES;
+}
+
+/* ---- the end ---- */
+
+static void write_log(const struct exchange *exchange, bool complete, bool has_fault) {
+    struct access_record record = {
+        .client = exchange->client->address,
+        .method = exchange->method,
+        .target = exchange->target,
+        .operation = exchange->request.route ? exchange->request.route->operation : "",
+        .status = exchange->status,
+        .sent_bytes = exchange->sent_bytes,
+        .started_ns = exchange->started_ns,
+        .request_id = exchange->request.op.request_id,
+        .complete = complete,
+        .fault = has_fault && exchange->fault.reason != REASON_NONE ? &exchange->fault : NULL,
+    };
+    access_log_write(&record);
+}
+
+/* No lane has it, and nothing is left over that would have to be finished on one. Mutex held. */
+static bool is_settled(const struct exchange *exchange) {
+    return exchange->work == WORK_IDLE && (!exchange->on_lane || (exchange->answered && !exchange->pumping));
+}
+
+/* Who ends last frees: see "Lifetime" in exchange_parts.h. */
+void exchange_on_completed(void *context, struct MHD_Connection *connection, void **req_context,
+                           enum MHD_RequestTerminationCode code) {
+    (void)connection;
+    struct exchanges *set = context;
+    struct exchange *exchange = *req_context;
+    *req_context = NULL;
+    if (!exchange) {
+        return;
+    }
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    struct client *client = exchange->client;
+    watch_enter(&client->watch, WATCH_IDLE);
+    if (exchange->in.capacity && !exchange->body_ended) {
+        pipe_end(&exchange->in, ERR_CANCELLED);
+    }
+    atomic_store(&exchange->request.op.cancelled, true);
+
+    if (exchange->started_ns) {
+        bool complete = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+        mutex_lock(&exchange->mutex);
+        bool fault_stands = is_settled(exchange);
+        mutex_unlock(&exchange->mutex);
+        write_log(exchange, complete, fault_stands);
+    }
+
+    mutex_lock(&exchange->mutex);
+    exchange->open = false;
+    bool lane_has_it = exchange->work != WORK_IDLE;
+    if (!lane_has_it && !is_settled(exchange)) {
+        exchange_schedule(exchange);
+        lane_has_it = true;
+    }
+    bool was_on_lane = exchange->on_lane;
+    mutex_unlock(&exchange->mutex);
+
+    if (!lane_has_it) {
+        exchange_finish(exchange);
+        if (was_on_lane) {
+            exchange_free(exchange);
+        } else {
+            client->spare = exchange;
+        }
+    }
+    exchange_leave(set);
+}

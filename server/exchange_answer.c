@@ -1,0 +1,164 @@
+/* exchange_answer.c - queueing an answer, pulling its body, and writing one past the library. See exchange_parts.h. */
+#include "server/exchange_parts.h"
+
+#include "api/api.h"
+#include "pools/base/log.h"
+#include "pools/base/must.h"
+#include "server/reply.h"
+
+#include <sys/socket.h>
+
+static int socket_of(struct exchange *exchange) {
+    return exchange->client->watch.fd;
+}
+
+/* An answer whose end is the end of the connection must not end well when it is not complete: reset it. */
+static void reset_socket(int fd) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    if (connect(fd, &nobody, sizeof nobody) != 0) {
+        (void)shutdown(fd, SHUT_RDWR); /* not connected any more: then nobody reads the end */
+    }
+}
+
+static ssize_t cut_body(struct exchange *exchange) {
+    if (exchange->screened.is_http_1_0 && exchange->response.content_length == SIZE_UNKNOWN) {
+        reset_socket(socket_of(exchange));
+    }
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* The library wants bytes of a pulled body. Returning 0 without parking would make it spin. */
+static ssize_t read_source(void *context, uint64_t position, char *buffer, size_t most) {
+    struct exchange *exchange = context;
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    (void)position;
+    struct pipe *out = &exchange->out;
+    watch_enter(&exchange->client->watch, WATCH_SEND);
+    for (;;) {
+        size_t count = pipe_read(out, buffer, most);
+        if (count) {
+            exchange->sent_bytes += count;
+            if (pipe_used(out) <= out->capacity / 2) {
+                mutex_lock(&exchange->mutex);
+                if (exchange->space_wanted) {
+                    exchange->space_wanted = false;
+                    exchange_schedule(exchange);
+                }
+                mutex_unlock(&exchange->mutex);
+            }
+            return (ssize_t)count;
+        }
+        enum err result = OK;
+        if (pipe_at_end(out, &result)) {
+            return result ? cut_body(exchange) : MHD_CONTENT_READER_END_OF_STREAM;
+        }
+        mutex_lock(&exchange->mutex);
+        if (pipe_used(out) || pipe_at_end(out, &result)) {
+            mutex_unlock(&exchange->mutex);
+            continue;
+        }
+        bool may_park = !exchanges_are_hurrying(exchange->set);
+        if (may_park) {
+            exchange->parked = true;
+            watch_enter(&exchange->client->watch, WATCH_WORK);
+            MHD_suspend_connection(exchange->connection);
+        }
+        mutex_unlock(&exchange->mutex);
+        return may_park ? 0 : cut_body(exchange);
+    }
+}
+
+static uint64_t body_bytes(const struct response *response) {
+    switch (response->body_kind) {
+    case BODY_TEXT:
+        return response->text.size;
+    case BODY_ENTRY:
+        return response->entry->body->size;
+    case BODY_NONE:
+    case BODY_SOURCE: /* counted as it goes */
+        break;
+    }
+    return 0;
+}
+
+/* Whether the reply depends on the entry alone, so that it may stay with it. */
+static bool may_keep(const struct exchange *exchange) {
+    const struct response *response = &exchange->response;
+    return response->reusable && response->body_kind == BODY_ENTRY && response->status == MHD_HTTP_OK &&
+           exchange->request.method == METHOD_GET && !response->close_after;
+}
+
+static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
+    struct reply_options options = {
+        .is_head = exchange->request.method == METHOD_HEAD,
+        .close_after = closing,
+        .reader = read_source,
+        .reader_context = exchange,
+    };
+    return reply_new(&exchange->response, &options);
+}
+
+enum MHD_Result exchange_queue(struct exchange *exchange) {
+    struct response *response = &exchange->response;
+    uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(response);
+    bool closing = atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
+    bool keep = may_keep(exchange);
+    struct MHD_Response *kept = keep ? reply_kept(response->entry) : NULL;
+    struct MHD_Response *reply = kept ? kept : new_reply(exchange, closing);
+    if (!reply) {
+        log_line(LOG_ERROR, "exchange", "out of memory while answering");
+        return MHD_NO;
+    }
+    enum MHD_Result result = MHD_queue_response(exchange->connection, response->status, reply);
+    if (result == MHD_YES) {
+        exchange->state = EXCHANGE_ANSWER;
+        exchange->status = response->status;
+        exchange->sent_bytes = bytes;
+        watch_enter(&exchange->client->watch, WATCH_SEND);
+    }
+    if (!kept && keep && !closing) {
+        reply_keep(response->entry, reply);
+    } else if (!kept) {
+        MHD_destroy_response(reply);
+    }
+    if (response->fault.reason != REASON_NONE) {
+        exchange->fault = response->fault;
+    }
+    if (response->body_kind != BODY_SOURCE) {
+        exchange_finish(exchange);
+    }
+    return result;
+}
+
+enum MHD_Result exchange_queue_or_park(struct exchange *exchange) {
+    mutex_lock(&exchange->mutex);
+    bool answered = exchange->answered;
+    bool may_park = !answered && !exchanges_are_hurrying(exchange->set);
+    if (may_park) {
+        exchange->parked = true;
+        watch_enter(&exchange->client->watch, WATCH_WORK);
+        MHD_suspend_connection(exchange->connection);
+    }
+    mutex_unlock(&exchange->mutex);
+    if (answered) {
+        return exchange_queue(exchange);
+    }
+    return may_park ? MHD_YES : MHD_NO;
+}
+
+void exchange_answer_by_hand(struct exchange *exchange) {
+    struct response *response = &exchange->response;
+    AUTO(buf_fini) struct buf text;
+    buf_init(&text, RESPONSE_HEADER_BYTES + RESPONSE_TEXT_MOST_BYTES);
+    exchange->state = EXCHANGE_LINGER;
+    exchange->status = response->status;
+    if (reply_format(response, &text) == OK) {
+        /* The socket has sent nothing for this request, so a short answer fits into its buffer. */
+        ssize_t sent = send(socket_of(exchange), text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        exchange->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
+    }
+    if (response->fault.reason != REASON_NONE) {
+        exchange->fault = response->fault;
+    }
+    exchange->discarded_bytes = 0;
+}

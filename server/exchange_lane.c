@@ -1,0 +1,246 @@
+/* exchange_lane.c - what lanes do for an exchange: run its handler, pump its pulled body, finish it. See exchange_parts.h.
+ *
+ * One task per exchange does all three, in this order of precedence: the client is gone -> finish; no answer yet -> run the
+ * handler; a source is open -> pump. No run holds its thread for the client: a full pipe ends it, and the poll thread schedules
+ * the next one when there is room.
+ */
+#include "server/exchange_parts.h"
+
+#include "api/api.h"
+#include "pools/base/clock.h"
+#include "pools/base/log.h"
+#include "pools/base/must.h"
+
+/* After this much in one run the lane goes to the next in its queue. */
+#define PUMP_MOST_BYTES (1024u * 1024)
+
+void exchange_unpark(struct exchange *exchange) {
+    if (exchange->parked) {
+        exchange->parked = false;
+        MHD_resume_connection(exchange->connection);
+    }
+}
+
+void exchange_schedule(struct exchange *exchange) {
+    switch (exchange->work) {
+    case WORK_IDLE:
+        exchange->work = WORK_QUEUED;
+        executor_submit(exchange->set->config.executor, api_lane(&exchange->request), &exchange->task);
+        break;
+    case WORK_RUNNING:
+        exchange->work = WORK_AGAIN;
+        break;
+    case WORK_QUEUED:
+    case WORK_AGAIN:
+        break;
+    }
+}
+
+void exchange_wake(void *context) {
+    struct exchange *exchange = context;
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    mutex_lock(&exchange->mutex);
+    exchange_schedule(exchange);
+    mutex_unlock(&exchange->mutex);
+}
+
+void exchange_finish(struct exchange *exchange) {
+    if (exchange->finished) {
+        return;
+    }
+    exchange->finished = true;
+    exchange->pumping = false;
+    response_fini(&exchange->response); /* closes the source before what it may stand on */
+    api_finish(&exchange->request);
+}
+
+/* ---- the request body ---- */
+
+enum err exchange_read_body(struct request *request, void *ret_bytes, size_t cap, size_t *ret_count) {
+    struct exchange *exchange = exchange_of(request);
+    struct pipe *in = &exchange->in;
+    *ret_count = 0;
+    if (!exchange->screened.has_body) {
+        return OK;
+    }
+    for (;;) {
+        size_t count = pipe_read(in, ret_bytes, cap);
+        if (count) {
+            if (pipe_used(in) <= in->capacity / 2) {
+                mutex_lock(&exchange->mutex);
+                exchange_unpark(exchange);
+                mutex_unlock(&exchange->mutex);
+            }
+            *ret_count = count;
+            return OK;
+        }
+        enum err result = OK;
+        if (pipe_at_end(in, &result)) {
+            return result;
+        }
+        /* Tell first, look again afterwards: the poll thread fills first and looks whether it was told afterwards. */
+        mutex_lock(&exchange->mutex);
+        exchange->body_wanted = true;
+        mutex_unlock(&exchange->mutex);
+        if (!pipe_used(in) && !pipe_at_end(in, &result)) {
+            return ERR_AGAIN;
+        }
+    }
+}
+
+/* ---- the pulled body of an answer ---- */
+
+static void tell_reader(struct exchange *exchange) {
+    mutex_lock(&exchange->mutex);
+    exchange_unpark(exchange);
+    mutex_unlock(&exchange->mutex);
+}
+
+/* The header fields stay: the poll thread may still have to send them. */
+static void close_source(struct exchange *exchange) {
+    struct body_source *source = &exchange->response.source;
+    source->close(source->context);
+    *source = (struct body_source){0};
+    exchange->pumping = false;
+    api_finish(&exchange->request);
+}
+
+static void end_pump(struct exchange *exchange, enum err result) {
+    uint64_t promised = exchange->response.content_length;
+    if (!result && promised != SIZE_UNKNOWN && promised != exchange->pumped_bytes) {
+        result = op_fail(&exchange->request.op, REASON_BAD_ANSWER, "the body ended before its length");
+    }
+    if (result) {
+        exchange->fault = exchange->request.op.fault;
+    }
+    close_source(exchange);
+    pipe_end(&exchange->out, result);
+    tell_reader(exchange);
+}
+
+/* Fills `out` until it is full, the source has no more for now, or it is somebody else's turn. */
+static void pump(struct exchange *exchange) {
+    struct body_source *source = &exchange->response.source;
+    struct pipe *out = &exchange->out;
+    for (size_t moved = 0; moved < PUMP_MOST_BYTES;) {
+        void *where = NULL;
+        size_t space = pipe_space(out, &where);
+        if (!space) {
+            mutex_lock(&exchange->mutex);
+            exchange->space_wanted = true;
+            mutex_unlock(&exchange->mutex);
+            if (!pipe_space(out, &where)) {
+                return;
+            }
+            continue;
+        }
+        size_t count = 0;
+        enum err err = source->read(source->context, &exchange->request.op, where, space, &count);
+        if (err == ERR_AGAIN) {
+            return;
+        }
+        if (err || !count) {
+            end_pump(exchange, err);
+            return;
+        }
+        pipe_commit(out, count);
+        exchange->pumped_bytes += count;
+        moved += count;
+        tell_reader(exchange);
+    }
+    exchange_wake(exchange);
+}
+
+static bool start_pump(struct exchange *exchange) {
+    uint64_t length = exchange->response.content_length;
+    size_t most = exchange->set->config.pipe_bytes;
+    if (!pipe_open(&exchange->out, length && length < most ? (size_t)length : most)) {
+        return false;
+    }
+    exchange->pumping = true;
+    return true;
+}
+
+/* ---- the task ---- */
+
+/* The answer stands; the poll thread may look at it once `answered` is set. */
+static void hand_over(struct exchange *exchange) {
+    struct response *response = &exchange->response;
+    if (response->body_kind == BODY_SOURCE && !start_pump(exchange)) {
+        api_problem(&exchange->request, response, &exchange->request.op, op_no_memory(&exchange->request.op));
+    }
+    if (exchange->pumping) {
+        pump(exchange);
+    } else {
+        api_finish(&exchange->request); /* here, where it may block, and not when the client has it all */
+    }
+    mutex_lock(&exchange->mutex);
+    exchange->answered = true;
+    exchange_unpark(exchange);
+    mutex_unlock(&exchange->mutex);
+}
+
+static void run_handler(struct exchange *exchange) {
+    exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+    switch (api_run(&exchange->request, &exchange->response)) {
+    case API_DONE:
+        hand_over(exchange);
+        break;
+    case API_LANE:
+        exchange_wake(exchange);
+        break;
+    case API_WAIT:
+        break;
+    }
+}
+
+static void run_task(struct task *task) {
+    struct exchange *exchange = CONTAINER_OF(task, struct exchange, task);
+    MUST(exchange->magic == EXCHANGE_MAGIC);
+    mutex_lock(&exchange->mutex);
+    MUST(exchange->work == WORK_QUEUED);
+    exchange->work = WORK_RUNNING;
+    bool open = exchange->open;
+    bool answered = exchange->answered;
+    mutex_unlock(&exchange->mutex);
+
+    if (open && !answered) {
+        run_handler(exchange);
+    } else if (open && exchange->pumping) {
+        exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+        pump(exchange);
+    }
+
+    mutex_lock(&exchange->mutex);
+    bool again = exchange->work == WORK_AGAIN;
+    exchange->work = WORK_IDLE;
+    bool over = !exchange->open;
+    if (!over && again) {
+        exchange_schedule(exchange);
+    }
+    mutex_unlock(&exchange->mutex);
+    if (over) {
+        exchange_finish(exchange);
+        exchange_free(exchange);
+    }
+}
+
+bool exchange_start_lane(struct exchange *exchange) {
+    struct request *request = &exchange->request;
+    bool answered = exchange->answered;
+    if (!headers_own(&exchange->headers) || (answered && !start_pump(exchange)) ||
+        (exchange->screened.has_body && !answered &&
+         !pipe_open(&exchange->in, exchange->screened.body_bytes < exchange->set->config.pipe_bytes
+                                       ? (size_t)exchange->screened.body_bytes
+                                       : exchange->set->config.pipe_bytes))) {
+        api_problem(request, &exchange->response, &request->op, op_no_memory(&request->op));
+        return false;
+    }
+    exchange->task.run = run_task;
+    exchange_list(exchange);
+    mutex_lock(&exchange->mutex);
+    exchange->on_lane = true;
+    exchange_schedule(exchange);
+    mutex_unlock(&exchange->mutex);
+    return true;
+}

@@ -1,0 +1,272 @@
+/* exchanges.c - the set of exchanges: making, keeping, freeing, draining. See exchange_parts.h. */
+#include "server/exchange_parts.h"
+
+#include "pools/base/clock.h"
+#include "pools/base/must.h"
+#include "server/reply.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* ---- what handlers may ask ---- */
+
+/* Only these may come after the body: their meaning does not depend on being known before it (RFC 9110, 6.5.1). */
+static bool may_trail(const char *name) {
+    return strcasecmp(name, "Content-Digest") == 0 || strcasecmp(name, "Repr-Digest") == 0;
+}
+
+static const char *find_header(const struct request *request, const char *name) {
+    const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
+    const struct header_field *field = headers_find(&exchange->headers, name);
+    enum err ended = OK;
+    if (!field && exchange->screened.has_body && may_trail(name) && pipe_at_end(&exchange->in, &ended)) {
+        field = headers_find(&exchange->trailers, name);
+    }
+    return field ? field->value : NULL;
+}
+
+static bool has_prepared(const struct request *request, const struct entry *entry) {
+    const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
+    return reply_is_kept(entry) && !atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
+}
+
+const struct request_io exchange_io = {
+    .header = find_header,
+    .read_body = exchange_read_body,
+    .has_prepared = has_prepared,
+};
+
+/* ---- one exchange ---- */
+
+static bool keep_target(struct exchange *exchange, const char *target) {
+    exchange->target_place = (uintptr_t)target;
+    exchange->target_bytes = strlen(target);
+    if (exchange->target_bytes >= exchange->target_capacity) {
+        size_t capacity = exchange->target_bytes + 256;
+        char *room = realloc(exchange->target, capacity);
+        if (!room) {
+            return false;
+        }
+        exchange->target = room;
+        exchange->target_capacity = capacity;
+    }
+    memcpy(exchange->target, target, exchange->target_bytes + 1);
+    return true;
+}
+
+static struct exchange *exchange_new(struct exchanges *set) {
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange) {
+        exchange->magic = EXCHANGE_MAGIC;
+        exchange->set = set;
+        mutex_init(&exchange->mutex, RANK_EXCHANGE);
+        headers_init(&exchange->headers);
+        headers_init(&exchange->trailers);
+        pipe_init(&exchange->in);
+        pipe_init(&exchange->out);
+    }
+    return exchange;
+}
+
+struct exchange *exchange_begin(struct exchanges *set, struct client *client,
+                                struct MHD_Connection *connection, const char *target) {
+    struct exchange *exchange = client->spare ? client->spare : exchange_new(set);
+    client->spare = exchange;
+    if (!exchange || !keep_target(exchange, target)) {
+        return NULL;
+    }
+    client->spare = NULL;
+    exchange->client = client;
+    exchange->connection = connection;
+    exchange->state = EXCHANGE_HEAD;
+    exchange->screened = (struct screened){0};
+    exchange->body_ended = false;
+    exchange->received_bytes = 0;
+    exchange->discarded_bytes = 0;
+    exchange->status = 0;
+    exchange->sent_bytes = 0;
+    exchange->started_ns = set->config.access_log ? clock_now_ns() : 0;
+    exchange->request = (struct request){
+        .io = &exchange_io,
+        .api = set->config.api,
+        .waker = {.wake = exchange_wake, .context = exchange},
+    };
+    op_init(&exchange->request.op, atomic_fetch_add_explicit(&set->last_id, 1, memory_order_relaxed) + 1, 0);
+    response_init(&exchange->response);
+    exchange->finished = false;
+    exchange->fault.reason = REASON_NONE;
+    exchange->pumping = false;
+    exchange->pumped_bytes = 0;
+    exchange->work = WORK_IDLE;
+    exchange->open = true;
+    exchange->on_lane = false;
+    exchange->answered = false;
+    exchange->parked = false;
+    exchange->body_wanted = false;
+    exchange->space_wanted = false;
+    atomic_fetch_add_explicit(&set->active, 1, memory_order_relaxed);
+    return exchange;
+}
+
+void exchange_list(struct exchange *exchange) {
+    struct exchanges *set = exchange->set;
+    mutex_lock(&set->mutex);
+    exchange->next = set->first;
+    exchange->previous = NULL;
+    if (exchange->next) {
+        exchange->next->previous = exchange;
+    }
+    set->first = exchange;
+    exchange->listed = true;
+    mutex_unlock(&set->mutex);
+}
+
+static void exchange_unlist(struct exchange *exchange) {
+    struct exchanges *set = exchange->set;
+    mutex_lock(&set->mutex);
+    if (exchange->previous) {
+        exchange->previous->next = exchange->next;
+    } else {
+        set->first = exchange->next;
+    }
+    if (exchange->next) {
+        exchange->next->previous = exchange->previous;
+    }
+    exchange->listed = false;
+    mutex_unlock(&set->mutex);
+}
+
+void exchange_free(struct exchange *exchange) {
+    if (!exchange) {
+        return;
+    }
+    if (exchange->listed) {
+        exchange_unlist(exchange);
+    }
+    headers_fini(&exchange->headers);
+    headers_fini(&exchange->trailers);
+    pipe_fini(&exchange->in);
+    pipe_fini(&exchange->out);
+    mutex_fini(&exchange->mutex);
+    free(exchange->target);
+    exchange->magic = 0;
+    free(exchange);
+}
+
+void exchange_leave(struct exchanges *set) {
+    size_t left = atomic_fetch_sub_explicit(&set->active, 1, memory_order_acq_rel) - 1;
+    if (!left && atomic_load_explicit(&set->draining, memory_order_acquire)) {
+        mutex_lock(&set->mutex);
+        cond_broadcast(&set->drained);
+        mutex_unlock(&set->mutex);
+    }
+}
+
+/* ---- connections ---- */
+
+static void format_address(const struct sockaddr *address, char ret_text[CLIENT_TEXT_BYTES]) {
+    char host[INET6_ADDRSTRLEN] = "";
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, address, sizeof in);
+        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+        snprintf(ret_text, CLIENT_TEXT_BYTES, "%s:%u", host, (unsigned)ntohs(in.sin_port));
+    } else if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, address, sizeof in6);
+        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+        snprintf(ret_text, CLIENT_TEXT_BYTES, "[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
+    }
+}
+
+static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct client *client = fd ? calloc(1, sizeof *client) : NULL;
+    if (!client) {
+        return NULL;
+    }
+    if (set->config.access_log) {
+        const union MHD_ConnectionInfo *address =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        if (address && address->client_addr) {
+            format_address(address->client_addr, client->address);
+        }
+    }
+    reaper_watch(set->config.reaper, &client->watch, fd->connect_fd);
+    return client;
+}
+
+void exchange_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                            enum MHD_ConnectionNotificationCode code) {
+    struct exchanges *set = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = client_new(set, connection); /* NULL: its requests will be cut */
+        return;
+    }
+    struct client *client = *socket_context;
+    *socket_context = NULL;
+    if (client) {
+        reaper_forget(set->config.reaper, &client->watch);
+        exchange_free(client->spare);
+        free(client);
+    }
+}
+
+/* ---- the set ---- */
+
+struct exchanges *exchanges_new(const struct exchanges_config *config) {
+    struct exchanges *set = calloc(1, sizeof *set);
+    if (set) {
+        set->config = *config;
+        mutex_init(&set->mutex, RANK_EXCHANGES);
+        cond_init(&set->drained);
+    }
+    return set;
+}
+
+void exchanges_free(struct exchanges *set) {
+    if (!set) {
+        return;
+    }
+    MUST(!set->first && !atomic_load(&set->active));
+    cond_fini(&set->drained);
+    mutex_fini(&set->mutex);
+    free(set);
+}
+
+bool exchanges_are_hurrying(struct exchanges *set) {
+    return atomic_load_explicit(&set->hurrying, memory_order_acquire);
+}
+
+bool exchanges_drain(struct exchanges *set, uint64_t deadline_ns) {
+    atomic_store(&set->draining, true);
+    mutex_lock(&set->mutex);
+    while (atomic_load(&set->active) && !set->drain_cut && clock_now_ns() < deadline_ns) {
+        cond_wait_until(&set->drained, &set->mutex, deadline_ns);
+    }
+    mutex_unlock(&set->mutex);
+    return atomic_load(&set->active) == 0;
+}
+
+void exchanges_cut_drain(struct exchanges *set) {
+    mutex_lock(&set->mutex);
+    set->drain_cut = true;
+    cond_broadcast(&set->drained);
+    mutex_unlock(&set->mutex);
+}
+
+void exchanges_hurry(struct exchanges *set) {
+    atomic_store(&set->draining, true);
+    atomic_store_explicit(&set->hurrying, true, memory_order_release);
+    mutex_lock(&set->mutex);
+    for (struct exchange *exchange = set->first; exchange; exchange = exchange->next) {
+        atomic_store(&exchange->request.op.cancelled, true);
+        mutex_lock(&exchange->mutex);
+        exchange_unpark(exchange);
+        mutex_unlock(&exchange->mutex);
+    }
+    mutex_unlock(&set->mutex);
+}

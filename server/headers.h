@@ -1,0 +1,47 @@
+/* headers.h - the fields of one request as a flat list.
+ *
+ * The exchange fills it from the HTTP library once, at the first call. As long as the request stays on the poll thread the list
+ * points into the library's buffer; before the request goes to a lane, or when a field came twice, headers_own copies
+ * it into one block of its own (the library frees its buffer when the client leaves).
+ */
+#ifndef SERVER_HEADERS_H
+#define SERVER_HEADERS_H
+
+#include "pools/base/attrs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HEADERS_MOST 128
+
+struct header_field {
+    const char *name;
+    const char *value; /* without surrounding blanks; NUL-terminated unless the list is untidy */
+    size_t name_bytes;
+    size_t value_bytes;
+};
+
+struct headers {
+    unsigned count;
+    bool overflow; /* there were more than HEADERS_MOST */
+    bool untidy;   /* a borrowed value has trailing blanks before its NUL: own before handing values out */
+    char *owned;
+    struct header_field field[HEADERS_MOST];
+};
+
+/* An empty list that owns nothing. */
+void headers_init(struct headers *headers);
+void headers_fini(struct headers *headers);
+/* Borrows the texts, which are NUL-terminated. */
+void headers_add(struct headers *headers, const char *name, size_t name_bytes, const char *value,
+                 size_t value_bytes);
+/* Copies every text into one block and joins fields of one name with ", ". False when out of memory (nothing changed). */
+bool headers_own(struct headers *headers) MUST_USE;
+/* The first field of that name, or NULL; names match without case. */
+const struct header_field *headers_find(const struct headers *headers, const char *name);
+/* How many fields have that name. */
+unsigned headers_count(const struct headers *headers, const char *name);
+/* Whether any two fields share a name. */
+bool headers_has_twins(const struct headers *headers);
+
+#endif

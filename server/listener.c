@@ -1,0 +1,229 @@
+/* listener.c - see listener.h. The socket is made here rather than by the library, so that a failure to bind has its reason. */
+#include "server/listener.h"
+
+#include "pools/base/log.h"
+#include "pools/base/must.h"
+#include "server/exchange.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Per connection: a header block of 32 KiB, the library's 56 bytes for each field, an answer's header of 16 KiB. The library clears all
+ * of it after every request (0.9.75), so more is not free. */
+#define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024)
+#define LISTEN_BACKLOG 1024
+#define HOST_TEXT_BYTES 256
+#define URL_BYTES 96
+
+struct listener {
+    struct MHD_Daemon *daemon;
+    int quiesced_fd; /* the listening socket after listener_quiesce, else -1 */
+    char url[URL_BYTES];
+};
+
+/* ---- the address ---- */
+
+enum err listen_address_parse(struct op *op, const char *text, struct listen_address *ret_address) {
+    const char *colon = strrchr(text, ':');
+    const char *host = text;
+    size_t host_bytes = colon ? (size_t)(colon - text) : 0;
+    if (host_bytes >= 2 && host[0] == '[' && host[host_bytes - 1] == ']') {
+        host++;
+        host_bytes -= 2;
+    } else if (memchr(host, ':', host_bytes)) {
+        host_bytes = 0; /* an IPv6 address needs its brackets */
+    }
+    const char *port = colon ? colon + 1 : "";
+    size_t port_bytes = strlen(port);
+    if (!host_bytes || host_bytes >= HOST_TEXT_BYTES || !port_bytes || port_bytes > 5 ||
+        strspn(port, "0123456789") != port_bytes || strtoul(port, NULL, 10) > 65535) {
+        return op_fail(op, REASON_INVALID_CONFIG, "expected ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:8080");
+    }
+    char name[HOST_TEXT_BYTES];
+    memcpy(name, host, host_bytes);
+    name[host_bytes] = '\0';
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int failure = getaddrinfo(name, port, &hints, &found);
+    if (failure) {
+        return op_fail(op, REASON_INVALID_CONFIG, "%s: %s", name, gai_strerror(failure));
+    }
+    *ret_address = (struct listen_address){.size = found->ai_addrlen};
+    memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return OK;
+}
+
+static struct sockaddr_in as_in(const struct listen_address *address) {
+    struct sockaddr_in in;
+    memcpy(&in, &address->storage, sizeof in);
+    return in;
+}
+
+static struct sockaddr_in6 as_in6(const struct listen_address *address) {
+    struct sockaddr_in6 in6;
+    memcpy(&in6, &address->storage, sizeof in6);
+    return in6;
+}
+
+bool listen_address_is_loopback(const struct listen_address *address) {
+    if (address->storage.ss_family == AF_INET) {
+        return ntohl(as_in(address).sin_addr.s_addr) >> 24 == 127;
+    }
+    struct sockaddr_in6 in6 = as_in6(address);
+    return address->storage.ss_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) ||
+            (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) && in6.sin6_addr.s6_addr[12] == 127));
+}
+
+static enum err format_url(struct op *op, int fd, char ret_url[URL_BYTES]) {
+    struct listen_address bound = {.size = sizeof bound.storage};
+    if (getsockname(fd, (struct sockaddr *)&bound.storage, &bound.size) != 0) {
+        return op_fail_errno(op, errno, "getsockname");
+    }
+    char host[INET6_ADDRSTRLEN] = "";
+    if (bound.storage.ss_family == AF_INET6) {
+        struct sockaddr_in6 in6 = as_in6(&bound);
+        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+        snprintf(ret_url, URL_BYTES, "http://[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
+    } else {
+        struct sockaddr_in in = as_in(&bound);
+        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+        snprintf(ret_url, URL_BYTES, "http://%s:%u", host, (unsigned)ntohs(in.sin_port));
+    }
+    return OK;
+}
+
+/* ---- the socket ---- */
+
+static enum err bind_socket(struct op *op, const struct listen_address *address, int *ret_fd) {
+    int one = 1;
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return op_fail_errno(op, errno, "socket");
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0) {
+        op_fail_errno(op, errno, "SO_REUSEADDR");
+        goto fail;
+    }
+    if (address->storage.ss_family == AF_INET6 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) {
+        op_fail_errno(op, errno, "IPV6_V6ONLY");
+        goto fail;
+    }
+    if (bind(fd, (const struct sockaddr *)&address->storage, address->size) != 0) {
+        op_fail_errno(op, errno, "bind");
+        goto fail;
+    }
+    if (listen(fd, LISTEN_BACKLOG) != 0) {
+        op_fail_errno(op, errno, "listen");
+        goto fail;
+    }
+    *ret_fd = fd;
+    return OK;
+fail:
+    close(fd);
+    return reason_kind(op->fault.reason);
+}
+
+/* ---- the library ---- */
+
+/* What the library has to say is about single connections (a client that left) and never news for an operator. */
+static void log_library(void *context, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
+static void log_library(void *context, const char *format, va_list arguments) {
+    (void)context;
+    if (!log_enabled(LOG_DEBUG)) {
+        return;
+    }
+    char text[512];
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "microhttpd", "%s", text);
+}
+
+static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *limits,
+                                       struct exchanges *exchanges) {
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem pool[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)limits->poll_threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (limits->poll_threads < 2) {
+        pool[0].option = MHD_OPTION_END; /* a pool of one is refused */
+    }
+    return MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_call, exchanges,           /* */
+                            MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,               /* */
+                            MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,                    /* */
+                            MHD_OPTION_CONNECTION_LIMIT, limits->most_connections,       /* */
+                            MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_timeout_s,       /* */
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, /* */
+                            MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, exchanges,
+                            MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, exchanges,
+                            MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, exchanges,
+                            MHD_OPTION_UNESCAPE_CALLBACK, exchange_keep_escapes, exchanges, /* */
+                            MHD_OPTION_ARRAY, pool,                                         /* */
+                            MHD_OPTION_END);
+}
+
+enum err listener_start(struct op *op, const struct listen_address *address,
+                        const struct listener_limits *limits, struct exchanges *exchanges,
+                        struct listener **ret_listener) {
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (!listener) {
+        return op_no_memory(op);
+    }
+    listener->quiesced_fd = -1;
+    int fd = -1;
+    enum err err = bind_socket(op, address, &fd);
+    if (err) {
+        goto fail;
+    }
+    err = format_url(op, fd, listener->url);
+    if (err) {
+        goto fail_socket;
+    }
+    listener->daemon = start_daemon(fd, limits, exchanges);
+    if (!listener->daemon) {
+        err = op_fail(op, REASON_INTERNAL, "the HTTP library did not start");
+        goto fail_socket;
+    }
+    *ret_listener = listener;
+    return OK;
+fail_socket:
+    close(fd);
+fail:
+    free(listener);
+    return err;
+}
+
+const char *listener_url(const struct listener *listener) {
+    return listener->url;
+}
+
+void listener_quiesce(struct listener *listener) {
+    if (listener->quiesced_fd < 0) {
+        listener->quiesced_fd = MHD_quiesce_daemon(listener->daemon);
+        if (listener->quiesced_fd >= 0) {
+            /* The library keeps looking at it until it is stopped; connections in its queue are refused now. */
+            (void)shutdown(listener->quiesced_fd, SHUT_RDWR);
+        }
+    }
+}
+
+void listener_stop(struct listener *listener) {
+    if (!listener) {
+        return;
+    }
+    MHD_stop_daemon(listener->daemon);
+    if (listener->quiesced_fd >= 0) {
+        close(listener->quiesced_fd);
+    }
+    free(listener);
+}

@@ -1,0 +1,187 @@
+/* reaper.c - see reaper.h. */
+#include "server/reaper.h"
+
+#include "pools/base/clock.h"
+#include "pools/base/log.h"
+#include "pools/base/must.h"
+#include "pools/base/mutex.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+/* linux/tcp.h has the byte counters, but only netinet/tcp.h, which it excludes, names the states. */
+enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8 };
+
+#define PHASES 8u
+#define TICKS_PER_LIMIT 10 /* a limit is kept to a tenth of the shortest one */
+#define TICK_MOST_NS NS_PER_S
+
+struct reaper {
+    struct mutex mutex;
+    struct cond wake; /* stopping */
+    struct watch *first;
+    struct reaper_limits limits;
+    uint64_t tick_ns;
+    bool stopping;
+    pthread_t thread;
+};
+
+void watch_enter(struct watch *watch, enum watch_phase phase) {
+    unsigned step = atomic_load_explicit(&watch->step, memory_order_relaxed);
+    atomic_store_explicit(&watch->step, (step / PHASES + 1) * PHASES + (unsigned)phase, memory_order_relaxed);
+}
+
+enum watch_phase watch_phase(const struct watch *watch) {
+    return (enum watch_phase)(atomic_load_explicit(&watch->step, memory_order_relaxed) % PHASES);
+}
+
+static bool read_info(int fd, struct tcp_info *ret_info) {
+    socklen_t size = sizeof *ret_info;
+    memset(ret_info, 0, sizeof *ret_info);
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret_info, &size) == 0;
+}
+
+/* Bytes that moved in either direction so far. */
+static uint64_t bytes_moved(int fd) {
+    struct tcp_info info;
+    return read_info(fd, &info) ? info.tcpi_bytes_acked + info.tcpi_bytes_received : 0;
+}
+
+/* The client has sent its last byte and all of them were read: what we wait for will not come. */
+static bool is_at_end(int fd) {
+    struct tcp_info info;
+    int unread = 0;
+    return read_info(fd, &info) && (info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE) &&
+           ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* Whether the client has made us wait too long. */
+static bool is_overdue(struct reaper *reaper, struct watch *watch, uint64_t now_ns) {
+    const struct reaper_limits *limits = &reaper->limits;
+    unsigned step = atomic_load_explicit(&watch->step, memory_order_relaxed);
+    enum watch_phase phase = (enum watch_phase)(step % PHASES);
+    if (step != watch->seen_step) {
+        watch->seen_step = step;
+        watch->since_ns = now_ns;
+        watch->mark_ns = 0;
+        watch->seen_end = false;
+    }
+    if (phase != WATCH_WORK && phase != WATCH_SEND && is_at_end(watch->fd)) {
+        if (watch->seen_end) {
+            return true;
+        }
+        watch->seen_end = true;
+    }
+    switch (phase) {
+    case WATCH_OPENED:
+    case WATCH_HEAD:
+        return now_ns - watch->since_ns > limits->header_ns;
+    case WATCH_IDLE:
+        return now_ns - watch->since_ns > limits->idle_ns + limits->header_ns;
+    case WATCH_WORK:
+        return false;
+    case WATCH_BODY:
+    case WATCH_SEND:
+        break;
+    }
+    if (watch->mark_ns && now_ns - watch->mark_ns < limits->rate_ns) {
+        return false;
+    }
+    uint64_t bytes = bytes_moved(watch->fd);
+    bool too_slow = watch->mark_ns && bytes - watch->mark_bytes < limits->least_bytes;
+    watch->mark_ns = now_ns;
+    watch->mark_bytes = bytes;
+    return too_slow;
+}
+
+static void *reaper_main(void *argument) {
+    struct reaper *reaper = argument;
+    mutex_lock(&reaper->mutex);
+    while (!reaper->stopping) {
+        uint64_t now_ns = clock_now_ns();
+        unsigned reaped = 0;
+        for (struct watch *watch = reaper->first; watch; watch = watch->next) {
+            if (is_overdue(reaper, watch, now_ns)) {
+                (void)shutdown(watch->fd, SHUT_RDWR); /* fails only when the client was faster */
+                reaped++;
+            }
+        }
+        if (reaped) {
+            log_line(LOG_INFO, "reaper", "shut %u connection(s) whose client was too slow or gone", reaped);
+        }
+        cond_wait_until(&reaper->wake, &reaper->mutex, now_ns + reaper->tick_ns);
+    }
+    mutex_unlock(&reaper->mutex);
+    return NULL;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+struct reaper *reaper_start(const struct reaper_limits *limits) {
+    struct reaper *reaper = calloc(1, sizeof *reaper);
+    if (!reaper) {
+        return NULL;
+    }
+    reaper->limits = *limits;
+    reaper->tick_ns = least(TICK_MOST_NS, least(limits->header_ns, limits->rate_ns) / TICKS_PER_LIMIT);
+    mutex_init(&reaper->mutex, RANK_REAPER);
+    cond_init(&reaper->wake);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&reaper->thread, NULL, reaper_main, reaper);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure) {
+        cond_fini(&reaper->wake);
+        mutex_fini(&reaper->mutex);
+        free(reaper);
+        return NULL;
+    }
+    return reaper;
+}
+
+void reaper_stop(struct reaper *reaper) {
+    if (!reaper) {
+        return;
+    }
+    mutex_lock(&reaper->mutex);
+    reaper->stopping = true;
+    cond_signal(&reaper->wake);
+    mutex_unlock(&reaper->mutex);
+    MUST(pthread_join(reaper->thread, NULL) == 0);
+    MUST(!reaper->first);
+    cond_fini(&reaper->wake);
+    mutex_fini(&reaper->mutex);
+    free(reaper);
+}
+
+void reaper_watch(struct reaper *reaper, struct watch *watch, int fd) {
+    *watch = (struct watch){.fd = fd, .since_ns = clock_now_ns()};
+    atomic_init(&watch->step, WATCH_OPENED);
+    mutex_lock(&reaper->mutex);
+    watch->next = reaper->first;
+    if (watch->next) {
+        watch->next->previous = watch;
+    }
+    reaper->first = watch;
+    mutex_unlock(&reaper->mutex);
+}
+
+void reaper_forget(struct reaper *reaper, struct watch *watch) {
+    mutex_lock(&reaper->mutex);
+    if (watch->previous) {
+        watch->previous->next = watch->next;
+    } else {
+        reaper->first = watch->next;
+    }
+    if (watch->next) {
+        watch->next->previous = watch->previous;
+    }
+    mutex_unlock(&reaper->mutex);
+}

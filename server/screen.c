@@ -1,0 +1,259 @@
+/* screen.c - see screen.h. One check per function, in the order in which they are worth telling. */
+#include "server/screen.h"
+
+#include "api/target.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *const SCREEN_ANY_HOST[] = {NULL};
+
+/* Fields that may come once; every other field that comes twice is a list (RFC 9110, 5.3). */
+static const char *const single_fields[] = {
+    "authorization",
+    "content-location",
+    "content-range",
+    "content-type",
+    "date",
+    "expect",
+    "from",
+    "host",
+    "content-length",
+    "if-modified-since",
+    "if-range",
+    "if-unmodified-since",
+    "idempotency-key",
+    "location",
+    "max-forwards",
+    "proxy-authorization",
+    "range",
+    "referer",
+    "traceparent",
+    "transfer-encoding",
+    "user-agent",
+};
+
+static bool is_token_byte(unsigned char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           (byte && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+}
+
+static enum err check_fields(struct op *op, const struct screen_head *head) {
+    if (head->headers->overflow) {
+        return op_fail(op, REASON_HEADERS_TOO_LARGE, "more than %d header fields", HEADERS_MOST);
+    }
+    if (head->head_bytes > SCREEN_MOST_HEAD_BYTES) {
+        return op_fail(op, REASON_HEADERS_TOO_LARGE, "the header block is larger than %d bytes",
+                       SCREEN_MOST_HEAD_BYTES);
+    }
+    for (unsigned i = 0; i < head->headers->count; i++) {
+        const struct header_field *field = &head->headers->field[i];
+        bool is_token = field->name_bytes > 0;
+        for (size_t at = 0; at < field->name_bytes; at++) {
+            is_token = is_token && is_token_byte((unsigned char)field->name[at]);
+        }
+        if (!is_token) {
+            return op_fail(op, REASON_INVALID_HEADER, "a header name is not a token");
+        }
+        for (size_t at = 0; at < field->value_bytes; at++) {
+            unsigned char byte = (unsigned char)field->value[at];
+            if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
+                return op_fail(op, REASON_INVALID_HEADER, "a header value holds a control character");
+            }
+        }
+    }
+    if (head->has_hidden_bytes) {
+        return op_fail(op, REASON_INVALID_HEADER, "the header block holds a NUL or a folded line");
+    }
+    return OK;
+}
+
+static enum err check_single(struct op *op, const struct headers *headers) {
+    if (!headers_has_twins(headers)) {
+        return OK;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(single_fields); i++) {
+        if (headers_count(headers, single_fields[i]) > 1) {
+            return op_fail(op, REASON_INVALID_HEADER, "the field %s came more than once", single_fields[i]);
+        }
+    }
+    return OK;
+}
+
+static enum err check_target(struct op *op, const struct screen_head *head, size_t *ret_path_offset) {
+    if (head->target_bytes > TARGET_MOST_BYTES) {
+        return op_fail(op, REASON_URI_TOO_LONG, "the request target is longer than %d bytes",
+                       TARGET_MOST_BYTES);
+    }
+    for (size_t i = 0; i < head->target_bytes; i++) {
+        unsigned char byte = (unsigned char)head->target[i];
+        if (byte <= 0x20 || byte == 0x7f) {
+            return op_fail(op, REASON_INVALID_REQUEST,
+                           "the request target holds a blank or control character");
+        }
+    }
+    *ret_path_offset = 0;
+    if (head->target_bytes && (head->target[0] == '/' || head->target[0] == '*')) {
+        return OK;
+    }
+    /* absolute-form: a server must take it (RFC 9112, 3.2.2) */
+    static const char scheme[] = "http://";
+    size_t scheme_bytes = sizeof scheme - 1;
+    if (head->target_bytes > scheme_bytes && strncasecmp(head->target, scheme, scheme_bytes) == 0) {
+        const char *path = memchr(head->target + scheme_bytes, '/', head->target_bytes - scheme_bytes);
+        if (path) {
+            *ret_path_offset = (size_t)(path - head->target);
+            return OK;
+        }
+    }
+    return op_fail(op, REASON_INVALID_REQUEST, "the request target does not begin with a slash");
+}
+
+static bool text_is(const char *text, size_t bytes, const char *word) {
+    return bytes == strlen(word) && strncasecmp(text, word, bytes) == 0;
+}
+
+/* The host without its port; false when it is not well-formed. */
+static bool split_host(const char *host, size_t bytes, size_t *ret_name_bytes) {
+    size_t name_bytes = bytes;
+    if (bytes && host[0] == '[') {
+        const char *close = memchr(host, ']', bytes);
+        if (!close) {
+            return false;
+        }
+        name_bytes = (size_t)(close - host) + 1;
+    } else {
+        const char *colon = memchr(host, ':', bytes);
+        name_bytes = colon ? (size_t)(colon - host) : bytes;
+    }
+    if (name_bytes < bytes && host[name_bytes] != ':') {
+        return false;
+    }
+    for (size_t i = name_bytes + 1; i < bytes; i++) {
+        if (host[i] < '0' || host[i] > '9') {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < name_bytes; i++) {
+        if (!is_token_byte((unsigned char)host[i]) && !strchr("[]:(),;=", host[i])) {
+            return false;
+        }
+    }
+    *ret_name_bytes = name_bytes;
+    return name_bytes > 0;
+}
+
+/* Digits and dots only: an address, which no foreign name server can hand out as a name of its own. */
+static bool looks_like_ipv4(const char *name, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        if (name[i] != '.' && (name[i] < '0' || name[i] > '9')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool host_is_unspoofable(const char *name, size_t bytes) {
+    static const char localhost[] = ".localhost";
+    size_t tail = sizeof localhost - 1;
+    return name[0] == '[' || !memchr(name, '.', bytes) || looks_like_ipv4(name, bytes) ||
+           (bytes > tail && strncasecmp(name + bytes - tail, localhost, tail) == 0);
+}
+
+bool screen_host_allowed(const char *host, size_t host_bytes, const char *const *hosts) {
+    size_t name_bytes = 0;
+    if (!split_host(host, host_bytes, &name_bytes)) {
+        return false;
+    }
+    if (hosts == SCREEN_ANY_HOST) {
+        return true;
+    }
+    if (!hosts) {
+        return host_is_unspoofable(host, name_bytes);
+    }
+    for (; *hosts; hosts++) {
+        if (text_is(host, name_bytes, *hosts) || text_is(host, host_bytes, *hosts)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err check_host(struct op *op, const struct screen_head *head, bool is_http_1_0) {
+    const struct header_field *host = headers_find(head->headers, "host");
+    if (!host) {
+        return is_http_1_0 ? OK
+                           : op_fail(op, REASON_INVALID_HEADER, "an HTTP/1.1 request needs a Host field");
+    }
+    if (!screen_host_allowed(host->value, host->value_bytes, SCREEN_ANY_HOST)) {
+        return op_fail(op, REASON_INVALID_HEADER, "the Host field is malformed");
+    }
+    if (!screen_host_allowed(host->value, host->value_bytes, head->hosts)) {
+        return op_fail(op, REASON_INVALID_HEADER,
+                       "the Host field names no host this service answers to (setting allowed_hosts)");
+    }
+    return OK;
+}
+
+/* Digits only, no sign, no list, no overflow. */
+static bool parse_length(const struct header_field *field, uint64_t *ret_length) {
+    uint64_t length = 0;
+    for (size_t i = 0; i < field->value_bytes; i++) {
+        char digit = field->value[i];
+        if (digit < '0' || digit > '9' || length > (UINT64_MAX - 9) / 10) {
+            return false;
+        }
+        length = length * 10 + (uint64_t)(digit - '0');
+    }
+    *ret_length = length;
+    return field->value_bytes > 0;
+}
+
+static enum err check_framing(struct op *op, const struct headers *headers, struct screened *screened) {
+    const struct header_field *length = headers_find(headers, "content-length");
+    const struct header_field *coding = headers_find(headers, "transfer-encoding");
+    if (coding && length) {
+        return op_fail(op, REASON_INVALID_HEADER, "Content-Length came with Transfer-Encoding");
+    }
+    if (coding) {
+        if (screened->is_http_1_0) {
+            return op_fail(op, REASON_INVALID_HEADER, "HTTP/1.0 has no Transfer-Encoding");
+        }
+        if (!text_is(coding->value, coding->value_bytes, "chunked")) {
+            return op_fail(op, REASON_TRANSFER_CODING, "the only transfer coding understood is chunked");
+        }
+        screened->has_body = true;
+        screened->body_bytes = UINT64_MAX;
+    }
+    if (length) {
+        if (!parse_length(length, &screened->body_bytes) || screened->body_bytes >= INT64_MAX) {
+            return op_fail(op, REASON_INVALID_HEADER, "Content-Length is not a number");
+        }
+        screened->has_body = screened->body_bytes > 0;
+    }
+    const struct header_field *expect = headers_find(headers, "expect");
+    screened->expects_continue = expect && screened->has_body && !screened->is_http_1_0 &&
+                                 text_is(expect->value, expect->value_bytes, "100-continue");
+    return OK;
+}
+
+enum err screen_request(struct op *op, const struct screen_head *head, struct screened *ret_screened) {
+    struct screened screened = {.is_http_1_0 = strcmp(head->version, "HTTP/1.0") == 0};
+    enum err err = check_fields(op, head);
+    if (!err) {
+        err = check_single(op, head->headers);
+    }
+    if (!err) {
+        err = check_framing(op, head->headers, &screened);
+    }
+    if (!err) {
+        err = check_host(op, head, screened.is_http_1_0);
+    }
+    if (!err) {
+        err = check_target(op, head, &screened.path_offset);
+    }
+    if (!err) {
+        *ret_screened = screened;
+    }
+    return err;
+}

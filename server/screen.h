@@ -1,0 +1,52 @@
+/* screen.h - the refusals that come before any handler.
+ *
+ * The HTTP library accepts requests that another party on the way may read differently: a blank before the colon, two
+ * Content-Length fields, Content-Length beside Transfer-Encoding, a NUL in the target. Each of them is refused here and the
+ * connection is closed, because nobody can tell where such a request ends (design.md section 10).
+ *
+ * Pure functions over what the exchange collected; fuzzed and unit-tested without a socket.
+ */
+#ifndef SERVER_SCREEN_H
+#define SERVER_SCREEN_H
+
+#include "server/headers.h"
+
+#include "pools/base/op.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCREEN_MOST_HEAD_BYTES 32768
+
+struct screen_head {
+    const char *version; /* "HTTP/1.1" */
+    const char *target;  /* raw */
+    size_t target_bytes;
+    bool
+        has_hidden_bytes; /* bytes of the block that show in no name, value or line end (a NUL, a folded line) */
+    size_t head_bytes;    /* request line and header block */
+    const struct headers *headers;
+    /* Names the service answers to; NULL-terminated. NULL = those no outside attacker can point at us: addresses, single labels and
+     * names under localhost (DNS rebinding). SCREEN_ANY_HOST = all. */
+    const char *const *hosts;
+};
+
+extern const char *const SCREEN_ANY_HOST[];
+
+struct screened {
+    bool has_body;
+    bool expects_continue;
+    bool is_http_1_0;
+    uint64_t body_bytes; /* UINT64_MAX = chunked */
+    size_t path_offset;  /* where the path begins in the target (absolute-form carries an authority first) */
+};
+
+/* ERR_INVALID, ERR_UNSUPPORTED, ERR_URI_TOO_LONG or ERR_HEADERS_TOO_LARGE, recorded in op. */
+enum err screen_request(struct op *op, const struct screen_head *head,
+                        struct screened *ret_screened) MUST_USE;
+
+/* Whether a Host value (with or without a port) names one of `hosts`; see struct screen_head. */
+bool screen_host_allowed(const char *host, size_t host_bytes, const char *const *hosts);
+
+#endif

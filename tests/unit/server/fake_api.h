@@ -1,0 +1,42 @@
+/* fake_api.h - a REST surface that forces every turn an exchange can take. Linked instead of api/.
+ *
+ * Paths
+ *   /text       peek answers
+ *   /entry      peek answers a reusable entry of 1 KiB
+ *   /lane       run answers
+ *   /gate       run waits until the gate is opened, then answers
+ *   /echo       run collects the body and answers it
+ *   /count      run counts the body and answers the number
+ *   /early      peek answers 413 whatever the body
+ *   /midway     run answers 507 after the first bytes of the body
+ *   /trailer    run reads the body and answers the Repr-Digest trailer
+ *   /source/N   run answers N pulled bytes of known length; /stream/N of unknown length
+ *   /dripping/N like source, but every second read says "again" and wakes itself
+ *   /stuck/N    like source, but waits at the gate in the middle
+ *   /broken/N   like source, but fails in the middle; /brokenstream/N of unknown length
+ *   /304        not modified, 1234 bytes long
+ *   anything else is 404
+ */
+#ifndef FAKE_API_H
+#define FAKE_API_H
+
+#include "api/api.h"
+#include "api/handler.h"
+
+#include <stddef.h>
+
+void fake_setup(void);
+void fake_teardown(void);
+/* Wakes all who wait at the gate and lets everybody through until fake_close_gate. */
+void fake_open_gate(void);
+void fake_close_gate(void);
+/* Waits until that many requests stand at the gate. */
+void fake_await_at_gate(unsigned count);
+/* Waits until every routed request was finished, `least` of them at least; returns how many there were. */
+unsigned fake_await_all_finished(unsigned least);
+/* How often an answer's headers were written for /entry. */
+unsigned fake_entry_answers(void);
+/* The byte at an offset of every generated body. */
+unsigned char fake_byte(uint64_t offset);
+
+#endif

@@ -1,0 +1,699 @@
+/* test_exchange.c - every turn of an exchange over real sockets: server_core with the REST surface of fake_api.c. */
+#include "pools/base/clock.h"
+#include "pools/base/hash.h"
+#include "tests/unit/server/fake_api.h"
+#include "tests/unit/server/house.h"
+
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HOST "Host: x\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+
+static struct house house;
+
+static void start(void) {
+    house_start(&house, NULL);
+}
+
+static void stop(void) {
+    house_stop(&house);
+}
+
+static void expect(const char *request, unsigned status, const char *body) {
+    struct answer answer = client_ask(&house, request);
+    ck_assert_uint_eq(answer.status, status);
+    ck_assert(answer.complete);
+    if (body) {
+        ck_assert_str_eq(answer.body, body);
+    }
+    answer_free(&answer);
+}
+
+/* ---- answers without a request body ---- */
+
+START_TEST(peek_and_lane_answer) {
+    expect(GET("/text"), 200, "hello");
+    expect(GET("/lane"), 200, "from a lane");
+    expect(GET("/nowhere"), 404, "no such path");
+}
+END_TEST
+
+START_TEST(one_connection_serves_many_requests) {
+    int fd = client_connect(&house);
+    for (int i = 0; i < 50; i++) {
+        client_send(fd, i % 2 ? GET("/text") : GET("/lane"));
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert_str_eq(answer.body, i % 2 ? "hello" : "from a lane");
+        answer_free(&answer);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(pipelined_requests_are_answered_in_order) {
+    int fd = client_connect(&house);
+    client_send(fd,
+                GET("/lane") GET("/text") GET("/source/70000") "PUT /echo HTTP/1.1\r\n" HOST
+                                                               "Content-Length: 3\r\n\r\nabc" GET("/text"));
+    const char *bodies[] = {"from a lane", "hello", NULL, "abc", "hello"};
+    for (size_t i = 0; i < 5; i++) {
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert(bodies[i] ? strcmp(answer.body, bodies[i]) == 0 : answer_is_pattern(&answer, 70000));
+        answer_free(&answer);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(list_fields_are_joined_on_lanes) {
+    expect("GET /lane HTTP/1.1\r\n" HOST "X-List: a  \r\nx-list:b\r\nX-LIST: c\r\n\r\n", 200, "a, b, c");
+}
+END_TEST
+
+START_TEST(head_and_304_tell_the_length_and_send_nothing) {
+    int fd = client_connect(&house);
+    client_send(fd, "HEAD /entry HTTP/1.1\r\n" HOST "\r\nGET /304 HTTP/1.1\r\n" HOST
+                    "\r\nHEAD /source/5000 HTTP/1.1\r\n" HOST "\r\nHEAD /304 HTTP/1.1\r\n" HOST
+                    "\r\n" GET("/text"));
+    const char *lengths[] = {"Content-Length: 1024\r\n", "Content-Length: 1234\r\n",
+                             "Content-Length: 5000\r\n", "Content-Length: 1234\r\n"};
+    for (size_t i = 0; i < 4; i++) {
+        struct answer answer = client_receive(fd, true);
+        ck_assert_uint_eq(answer.status, i % 2 ? 304 : 200);
+        ck_assert_msg(answer_has(&answer, lengths[i]), "%s", answer.head);
+        answer_free(&answer);
+    }
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "hello");
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_reusable_answer_is_built_once) {
+    int fd = client_connect(&house);
+    for (int i = 0; i < 20; i++) {
+        client_send(fd, GET("/entry"));
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert(answer_has(&answer, "X-Test: entry\r\n"));
+        ck_assert(answer_is_pattern(&answer, 1024));
+        answer_free(&answer);
+    }
+    close(fd);
+    ck_assert_uint_eq(fake_entry_answers(), 1);
+}
+END_TEST
+
+START_TEST(http_1_0_closes_and_may_keep_alive) {
+    int fd = client_connect(&house);
+    client_send(fd, "GET /stream/5000 HTTP/1.0\r\n\r\n");
+    struct answer answer = client_receive(fd, false);
+    ck_assert(answer.complete && answer.closed && answer_is_pattern(&answer, 5000));
+    ck_assert(!answer_has(&answer, "Transfer-Encoding"));
+    answer_free(&answer);
+    close(fd);
+    fd = client_connect(&house);
+    for (int i = 0; i < 2; i++) {
+        client_send(fd, "GET /text HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        answer = client_receive(fd, false);
+        ck_assert_str_eq(answer.body, "hello");
+        answer_free(&answer);
+    }
+    close(fd);
+}
+END_TEST
+
+/* ---- waiting ---- */
+
+static void *open_gate_when_many(void *argument) {
+    fake_await_at_gate(*(unsigned *)argument);
+    fake_open_gate();
+    return NULL;
+}
+
+START_TEST(parked_requests_hold_no_thread) {
+    enum { WAITING = 60 }; /* on two lane threads */
+    int fds[WAITING];
+    for (int i = 0; i < WAITING; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], GET("/gate"));
+    }
+    unsigned count = WAITING;
+    pthread_t opener;
+    fake_await_at_gate(WAITING);
+    expect(GET("/lane"), 200, "from a lane");
+    pthread_create(&opener, NULL, open_gate_when_many, &count);
+    for (int i = 0; i < WAITING; i++) {
+        struct answer answer = client_receive(fds[i], false);
+        ck_assert_str_eq(answer.body, "through the gate");
+        answer_free(&answer);
+        close(fds[i]);
+    }
+    pthread_join(opener, NULL);
+}
+END_TEST
+
+START_TEST(clients_that_vanish_while_parked_are_cleaned_up) {
+    for (int i = 0; i < 20; i++) {
+        int fd = client_connect(&house);
+        client_send(fd, i % 2 ? GET("/gate") : GET("/stuck/400000"));
+        fake_await_at_gate((unsigned)i + 1);
+        close(fd);
+    }
+    fake_open_gate();
+    ck_assert_uint_eq(fake_await_all_finished(20), 20);
+    expect(GET("/text"), 200, "hello");
+}
+END_TEST
+
+/* ---- request bodies ---- */
+
+START_TEST(bodies_arrive_whole) {
+    static const size_t sizes[] = {1, 10, 65535, 65536, 65537, 3000000};
+    int fd = client_connect(&house);
+    for (size_t i = 0; i < 6; i++) {
+        char head[128], count[32];
+        snprintf(head, sizeof head, "PUT /count HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", sizes[i]);
+        snprintf(count, sizeof count, "%zu", sizes[i]);
+        client_send(fd, head);
+        ck_assert(client_send_pattern(fd, 0, sizes[i]));
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert_str_eq(answer.body, count);
+        answer_free(&answer);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(an_empty_body_is_a_body) {
+    expect("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 200, "");
+    expect("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, "");
+}
+END_TEST
+
+START_TEST(chunked_bodies_arrive_whole) {
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /count HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+    size_t offset = 0;
+    for (size_t size = 1; size < 40000; size = size * 3 + 1) {
+        char line[32];
+        snprintf(line, sizeof line, "%zx\r\n", size);
+        client_send(fd, line);
+        ck_assert(client_send_pattern(fd, offset, size));
+        client_send(fd, "\r\n");
+        offset += size;
+    }
+    client_send(fd, "0\r\n\r\n");
+    char count[32];
+    snprintf(count, sizeof count, "%zu", offset);
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, count);
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
+START_TEST(digest_trailers_are_found_after_the_body) {
+    expect("PUT /trailer HTTP/1.1\r\n" HOST
+           "Transfer-Encoding: chunked\r\nTrailer: Repr-Digest\r\n\r\n3\r\nabc\r\n0\r\n"
+           "Repr-Digest: sha-256=:x:\r\n\r\n",
+           200, "sha-256=:x:");
+}
+END_TEST
+
+START_TEST(a_body_sent_in_drops_is_not_taken_for_its_end) {
+    /* The head alone first: the library calls with no data before the body has come (0.9.75). */
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n");
+    for (const char *at = "12345"; *at; at++) {
+        usleep(2000);
+        client_send_bytes(fd, at, 1);
+    }
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "12345");
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
+START_TEST(expect_continue_is_granted) {
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    struct answer answer = client_receive(fd, true);
+    ck_assert_uint_eq(answer.status, 100);
+    answer_free(&answer);
+    client_send(fd, "abc");
+    answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "abc");
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
+START_TEST(expect_continue_is_refused_without_reading_the_body) {
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /early HTTP/1.1\r\n" HOST "Content-Length: 300\r\nExpect: 100-continue\r\n\r\n");
+    struct answer answer = client_receive(fd, false);
+    ck_assert_uint_eq(answer.status, 413);
+    ck_assert(answer_has(&answer, "Connection: close\r\n"));
+    answer_free(&answer);
+    ck_assert(client_awaits_end(fd));
+    close(fd);
+}
+END_TEST
+
+START_TEST(an_early_answer_keeps_the_connection_in_step) {
+    int fd = client_connect(&house);
+    for (int i = 0; i < 3; i++) {
+        client_send(fd, i == 1 ? "PUT /midway HTTP/1.1\r\n" HOST "Content-Length: 300000\r\n\r\n"
+                               : "PUT /early HTTP/1.1\r\n" HOST "Content-Length: 300000\r\n\r\n");
+        ck_assert(client_send_pattern(fd, 0, 300000));
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, i == 1 ? 507 : 413);
+        answer_free(&answer);
+    }
+    client_send(fd, GET("/text"));
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "hello");
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
+static void *push_pattern(void *argument) {
+    int fd = *(int *)argument;
+    client_send_pattern(fd, 0, 20000000); /* may be cut off */
+    return NULL;
+}
+
+/* Answers that come while far more of the body is outstanding than is worth discarding. */
+static void answered_over_the_body(const char *head, unsigned status) {
+    int fd = client_connect(&house);
+    client_send(fd, head);
+    pthread_t pusher;
+    pthread_create(&pusher, NULL, push_pattern, &fd);
+    struct answer answer = client_receive(fd, false);
+    ck_assert_uint_eq(answer.status, status);
+    ck_assert(answer.complete);
+    ck_assert(answer_has(&answer, "Connection: close\r\n"));
+    answer_free(&answer);
+    pthread_join(pusher, NULL);
+    ck_assert(shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN);
+    ck_assert(client_awaits_end(fd));
+    close(fd);
+}
+
+START_TEST(a_large_body_is_answered_before_its_end) {
+    answered_over_the_body("PUT /early HTTP/1.1\r\n" HOST "Content-Length: 20000000\r\n\r\n", 413);
+    answered_over_the_body("PUT /midway HTTP/1.1\r\n" HOST "Content-Length: 20000000\r\n\r\n", 507);
+    answered_over_the_body("PUT /early HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1312D00\r\n",
+                           413);
+    expect(GET("/text"), 200, "hello");
+}
+END_TEST
+
+START_TEST(an_aborted_upload_is_told_to_the_handler) {
+    static const char *const heads[] = {
+        "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nabc",
+        "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n",
+        "PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n",
+    };
+    for (size_t i = 0; i < 4; i++) {
+        int fd = client_connect(&house);
+        client_send(fd, heads[i]);
+        ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+        ck_assert(client_awaits_end(fd));
+        close(fd);
+    }
+    ck_assert_uint_eq(fake_await_all_finished(4), 4);
+}
+END_TEST
+
+/* ---- pulled bodies ---- */
+
+START_TEST(pulled_bodies_arrive_whole) {
+    static const char *const paths[] = {"source", "stream", "dripping"};
+    static const size_t sizes[] = {0, 1, 1000, 65536, 65537, 5000000};
+    int fd = client_connect(&house);
+    for (size_t i = 0; i < 18; i++) {
+        char request[128];
+        size_t size = sizes[i % 6];
+        snprintf(request, sizeof request, "GET /%s/%zu HTTP/1.1\r\n" HOST "\r\n", paths[i / 6], size);
+        client_send(fd, request);
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert(answer.complete);
+        ck_assert_msg(answer_is_pattern(&answer, size), "%s %zu", request, answer.body_bytes);
+        answer_free(&answer);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_slow_reader_holds_no_thread) {
+    enum { SLOW = 8 };
+    int fds[SLOW];
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], GET("/source/30000000"));
+    }
+    for (int i = 0; i < 20; i++) {
+        expect(GET("/lane"), 200, "from a lane");
+    }
+    for (int i = 0; i < SLOW; i++) {
+        if (i % 2) {
+            struct answer answer = client_receive(fds[i], false);
+            ck_assert(answer_is_pattern(&answer, 30000000));
+            answer_free(&answer);
+        }
+        close(fds[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_failing_source_cuts_the_connection) {
+    static const char *const requests[] = {
+        "GET /broken/2000000 HTTP/1.1\r\n" HOST "\r\n", "GET /brokenstream/2000000 HTTP/1.1\r\n" HOST "\r\n",
+        "GET /brokenstream/2000000 HTTP/1.0\r\n\r\n",   "GET /broken/2000 HTTP/1.1\r\n" HOST "\r\n",
+        "GET /brokenstream/0 HTTP/1.0\r\n\r\n",
+    };
+    for (size_t i = 0; i < 5; i++) {
+        struct answer answer = client_ask(&house, requests[i]);
+        ck_assert_msg(!answer.complete, "%s", requests[i]);
+        answer_free(&answer);
+    }
+}
+END_TEST
+
+/* ---- clients that leave at any moment ---- */
+
+static unsigned next_random(unsigned *state) {
+    *state = *state * 1103515245u + 12345u;
+    return *state >> 16;
+}
+
+static void *leave_at_random(void *argument) {
+    static const char *const requests[] = {
+        GET("/lane"),
+        GET("/entry"),
+        GET("/source/900000"),
+        GET("/stream/900000"),
+        GET("/dripping/900000"),
+        GET("/broken/900000"),
+        "PUT /count HTTP/1.1\r\n" HOST "Content-Length: 300000\r\n\r\n",
+        "PUT /midway HTTP/1.1\r\n" HOST "Content-Length: 300000\r\n\r\n",
+        "PUT /early HTTP/1.1\r\n" HOST "Content-Length: 300000\r\n\r\n",
+        "PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n",
+        GET("/text") GET("/source/1000") GET("/lane"),
+    };
+    unsigned state = *(unsigned *)argument;
+    for (int round = 0; round < 60; round++) {
+        int fd = client_connect(&house);
+        const char *request = requests[next_random(&state) % 11];
+        size_t bytes = strlen(request);
+        if (next_random(&state) % 4 == 0) {
+            bytes = next_random(&state) % bytes;
+        }
+        client_send_bytes(fd, request, bytes);
+        if (request[0] == 'P') {
+            client_send_pattern(fd, 0, next_random(&state) * 8 % 300000);
+        }
+        char piece[4096];
+        for (unsigned reads = next_random(&state) % 4; reads; reads--) {
+            if (recv(fd, piece, sizeof piece, MSG_DONTWAIT) < 0) {
+                usleep(next_random(&state) % 1000);
+            }
+        }
+        if (next_random(&state) % 3 == 0) {
+            struct linger reset = {.l_onoff = 1};
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void many_leave(unsigned poll_threads) {
+    struct house_options options = {.poll_threads = poll_threads};
+    house_start(&house, &options);
+    pthread_t threads[4];
+    unsigned seeds[4] = {11, 22, 33, 44};
+    for (int i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, leave_at_random, &seeds[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    expect(GET("/text"), 200, "hello");
+    house_stop(&house);
+}
+
+START_TEST(clients_may_leave_at_any_moment) {
+    many_leave(1);
+    many_leave(2);
+}
+END_TEST
+
+/* ---- refusals ---- */
+
+static void refused(const char *request, unsigned status) {
+    int fd = client_connect(&house);
+    client_send(fd, request);
+    struct answer answer = client_receive(fd, false);
+    ck_assert_msg(answer.status == status, "%u for %s", answer.status, request);
+    answer_free(&answer);
+    ck_assert(client_awaits_end(fd));
+    close(fd);
+}
+
+START_TEST(ambiguous_requests_are_refused_and_closed) {
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 501);
+    refused("GET /text HTTP/1.1\r\n\r\n", 400);
+    refused("GET /text HTTP/1.1\r\n" HOST "Host: y\r\n\r\n", 400);
+    refused("GET /text HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5x\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n12345", 400);
+    refused("GET text HTTP/1.1\r\n" HOST "\r\n", 400);
+}
+END_TEST
+
+START_TEST(hidden_bytes_are_refused) {
+    static const char target[] = "GET /te\0xt HTTP/1.1\r\n" HOST "\r\n";
+    static const char value[] = "GET /text HTTP/1.1\r\n" HOST "X-A: b\0c\r\n\r\n";
+    static const char last[] = "GET /text HTTP/1.1\r\n" HOST "X-A: b\r\nX-B: \0\0\0\r\n\r\n";
+    const struct {
+        const char *bytes;
+        size_t count;
+    } requests[] = {{target, sizeof target - 1}, {value, sizeof value - 1}, {last, sizeof last - 1}};
+    for (size_t i = 0; i < 3; i++) {
+        int fd = client_connect(&house);
+        client_send_bytes(fd, requests[i].bytes, requests[i].count);
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_ne(answer.status, 200);
+        answer_free(&answer);
+        ck_assert(client_awaits_end(fd));
+        close(fd);
+    }
+    refused("GET /text HTTP/1.1\r\n" HOST "X-A: b\r\n folded\r\n\r\n", 400);
+}
+END_TEST
+
+START_TEST(header_blocks_are_bounded) {
+    char *request = malloc(70000);
+    for (int large = 0; large < 2; large++) {
+        size_t bytes = (size_t)sprintf(request, "GET /text HTTP/1.1\r\n" HOST "X-Large: ");
+        size_t most = large ? 32800 : 32700;
+        memset(request + bytes, 'x', most - bytes);
+        strcpy(request + most, "\r\n\r\n");
+        int fd = client_connect(&house);
+        client_send(fd, request);
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, large ? 431 : 200);
+        answer_free(&answer);
+        close(fd);
+    }
+    size_t bytes = (size_t)sprintf(request, "GET /text HTTP/1.1\r\n" HOST);
+    for (int i = 0; i < 200; i++) {
+        bytes += (size_t)sprintf(request + bytes, "X-%d: y\r\n", i);
+    }
+    strcpy(request + bytes, "\r\n");
+    refused(request, 431);
+    free(request);
+}
+END_TEST
+
+START_TEST(tokens_are_asked_for) {
+    struct house_options options = {.token = "s3cret"};
+    house_start(&house, &options);
+    expect(GET("/text"), 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: Bearer s3cre\r\n\r\n", 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: Basic s3cret\r\n\r\n", 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: bearer s3cret\r\n\r\n", 200, "hello");
+    house_stop(&house);
+}
+END_TEST
+
+/* ---- slow clients ---- */
+
+START_TEST(a_header_trickle_is_cut) {
+    struct house_options options = {.header_ns = 300 * NS_PER_MS};
+    house_start(&house, &options);
+    int fd = client_connect(&house);
+    const char *request =
+        "GET /text HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    bool cut = false;
+    for (const char *at = request; *at && !cut; at++) {
+        usleep(20000);
+        cut = send(fd, at, 1, MSG_NOSIGNAL) != 1;
+    }
+    ck_assert(cut || client_awaits_end(fd));
+    close(fd);
+    int silent = client_connect(&house);
+    ck_assert(client_awaits_end(silent));
+    close(silent);
+    house_stop(&house);
+}
+END_TEST
+
+START_TEST(a_body_trickle_and_a_stalled_reader_are_cut) {
+    struct house_options options = {.rate_ns = 300 * NS_PER_MS};
+    house_start(&house, &options);
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n");
+    bool cut = false;
+    for (int i = 0; i < 90 && !cut; i++) {
+        usleep(20000);
+        cut = send(fd, "x", 1, MSG_NOSIGNAL) != 1;
+    }
+    ck_assert(cut || client_awaits_end(fd));
+    close(fd);
+    fd = client_connect(&house);
+    client_send(fd, GET("/source/80000000"));
+    ck_assert_uint_eq(fake_await_all_finished(2), 2); /* cut without anybody reading */
+    close(fd);
+    house_stop(&house);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(drain_lets_running_exchanges_finish) {
+    house_start(&house, NULL);
+    int fd = client_connect(&house);
+    client_send(fd, GET("/gate"));
+    fake_await_at_gate(1);
+    listener_quiesce(house.listener);
+    ck_assert(!exchanges_drain(house.exchanges, clock_now_ns() + 20 * NS_PER_MS));
+    fake_open_gate();
+    ck_assert(exchanges_drain(house.exchanges, clock_now_ns() + 20 * NS_PER_S));
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "through the gate");
+    ck_assert(answer_has(&answer, "Connection: close\r\n"));
+    answer_free(&answer);
+    close(fd);
+    house_stop(&house);
+}
+END_TEST
+
+START_TEST(stopping_resumes_what_is_parked) {
+    house_start(&house, NULL);
+    int fds[12];
+    for (int i = 0; i < 12; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], i % 3 == 0   ? GET("/gate")
+                            : i % 3 == 1 ? GET("/stuck/900000")
+                                         : GET("/source/90000000"));
+    }
+    fake_await_at_gate(8);
+    house_stop(&house); /* would panic or hang if one stayed parked */
+    for (int i = 0; i < 12; i++) {
+        close(fds[i]);
+    }
+}
+END_TEST
+
+START_TEST(addresses_are_parsed) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct listen_address address;
+    ck_assert_int_eq(listen_address_parse(&op, "127.0.0.1:80", &address), OK);
+    ck_assert(listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "[::1]:80", &address), OK);
+    ck_assert(listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "0.0.0.0:80", &address), OK);
+    ck_assert(!listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "[::]:80", &address), OK);
+    ck_assert(!listen_address_is_loopback(&address));
+    static const char *const bad[] = {
+        "", "80", "::1:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:8x", ":80"};
+    for (size_t i = 0; i < 8; i++) {
+        ck_assert_msg(listen_address_parse(&op, bad[i], &address) == ERR_INVALID, "%s", bad[i]);
+    }
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("exchange");
+    TCase *usual = tcase_create("usual");
+    tcase_set_timeout(usual, 120);
+    tcase_add_checked_fixture(usual, start, stop);
+    tcase_add_test(usual, peek_and_lane_answer);
+    tcase_add_test(usual, one_connection_serves_many_requests);
+    tcase_add_test(usual, pipelined_requests_are_answered_in_order);
+    tcase_add_test(usual, list_fields_are_joined_on_lanes);
+    tcase_add_test(usual, head_and_304_tell_the_length_and_send_nothing);
+    tcase_add_test(usual, a_reusable_answer_is_built_once);
+    tcase_add_test(usual, http_1_0_closes_and_may_keep_alive);
+    tcase_add_test(usual, parked_requests_hold_no_thread);
+    tcase_add_test(usual, clients_that_vanish_while_parked_are_cleaned_up);
+    tcase_add_test(usual, bodies_arrive_whole);
+    tcase_add_test(usual, an_empty_body_is_a_body);
+    tcase_add_test(usual, chunked_bodies_arrive_whole);
+    tcase_add_test(usual, digest_trailers_are_found_after_the_body);
+    tcase_add_test(usual, a_body_sent_in_drops_is_not_taken_for_its_end);
+    tcase_add_test(usual, expect_continue_is_granted);
+    tcase_add_test(usual, expect_continue_is_refused_without_reading_the_body);
+    tcase_add_test(usual, an_early_answer_keeps_the_connection_in_step);
+    tcase_add_test(usual, a_large_body_is_answered_before_its_end);
+    tcase_add_test(usual, an_aborted_upload_is_told_to_the_handler);
+    tcase_add_test(usual, pulled_bodies_arrive_whole);
+    tcase_add_test(usual, a_slow_reader_holds_no_thread);
+    tcase_add_test(usual, a_failing_source_cuts_the_connection);
+    tcase_add_test(usual, ambiguous_requests_are_refused_and_closed);
+    tcase_add_test(usual, hidden_bytes_are_refused);
+    tcase_add_test(usual, header_blocks_are_bounded);
+    suite_add_tcase(suite, usual);
+    TCase *special = tcase_create("special");
+    tcase_set_timeout(special, 120);
+    tcase_add_test(special, clients_may_leave_at_any_moment);
+    tcase_add_test(special, tokens_are_asked_for);
+    tcase_add_test(special, a_header_trickle_is_cut);
+    tcase_add_test(special, a_body_trickle_and_a_stalled_reader_are_cut);
+    tcase_add_test(special, drain_lets_running_exchanges_finish);
+    tcase_add_test(special, stopping_resumes_what_is_parked);
+    tcase_add_test(special, addresses_are_parsed);
+    suite_add_tcase(suite, special);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
