@@ -23,6 +23,9 @@ static struct store_request *request_of(struct request *request) {
 
 enum err store_begin_change(struct store *store, struct op *op) {
     enum err err = store_check_writable(store, op);
+    if (!err && store->file->convertible) {
+        err = store_convert(store, op);
+    }
     int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
     if (!err) {
         err = h5_file_make_room(store->file, op, 0);
@@ -341,8 +344,7 @@ static enum err carry_out(struct store *store, struct store_request *request) {
     case STORE_LEARN:
         return learn(store, request);
     }
-    MUST(!"a request has an action");
-    return ERR_INTERNAL;
+    must_fail("a request has an action", __FILE__, __LINE__);
 }
 
 /* ---- the end of a batch ---- */

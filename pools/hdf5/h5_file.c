@@ -103,27 +103,38 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     return OK;
 }
 
-static enum err open_library(struct h5_file *file, struct op *op, const char *path, bool empty) {
+static enum err tell_unopened(struct op *op, const char *path) {
+    h5_forget();
+    bool is_hdf5 = H5Fis_hdf5(path) > 0;
+    h5_forget();
+    return is_hdf5 ? op_fail(op, REASON_POOL_FAILED,
+                             "the HDF5 file is damaged, or marked as open by a program that crashed "
+                             "(then h5clear -s helps)")
+                   : op_fail(op, REASON_POOL_FAILED, "the file is not an HDF5 file");
+}
+
+enum opening { OPEN_CREATE, OPEN_TO_READ, OPEN_TO_WRITE };
+
+static enum err open_library(struct h5_file *file, struct op *op, const char *path, enum opening how) {
     AUTO(h5_close) hid_t access = access_list();
     AUTO(h5_close) hid_t creation = creation_list();
     if (access < 0 || creation < 0) {
         return h5_fail(op, "prepare");
     }
-    if (empty && !file->writable) {
-        return op_fail(op, REASON_POOL_FAILED, "the file is empty");
-    }
-    file->id = empty ? H5Fcreate(path, H5F_ACC_TRUNC, creation, access)
-                     : H5Fopen(path, file->writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
+    file->id = how == OPEN_CREATE
+                   ? H5Fcreate(path, H5F_ACC_TRUNC, creation, access)
+                   : H5Fopen(path, how == OPEN_TO_WRITE ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
     if (file->id < 0) {
-        bool is_hdf5 = empty || H5Fis_hdf5(path) > 0;
-        (void)h5_fail(op, "open the file");
-        return is_hdf5 ? op_fail(op, REASON_POOL_FAILED,
-                                 "the HDF5 file is damaged, or marked as open by a program that crashed "
-                                 "(then h5clear -s helps)")
-                       : op_fail(op, REASON_POOL_FAILED, "the file is not an HDF5 file");
+        return how == OPEN_CREATE ? h5_fail(op, "create the file") : tell_unopened(op, path);
     }
     file->root = H5Gopen2(file->id, "/", H5P_DEFAULT);
     return file->root < 0 ? h5_fail(op, "open the root group") : OK;
+}
+
+static void close_library(struct h5_file *file) {
+    h5_close(file->root);
+    h5_close(file->id);
+    file->root = file->id = H5I_INVALID_HID;
 }
 
 /* What would make writing unsafe, or slow beyond use. */
@@ -187,6 +198,37 @@ static enum err read_mark(struct h5_file *file, struct op *op) {
     return OK;
 }
 
+static enum err create_file(struct h5_file *file, struct op *op, const char *path) {
+    if (!file->writable) {
+        return op_fail(op, REASON_POOL_FAILED, "the file is empty");
+    }
+    enum err err = open_library(file, op, path, OPEN_CREATE);
+    if (!err) {
+        err = look_at_format(file, op);
+    }
+    if (!err) {
+        err = h5_file_set_mark(file, op, H5_MARK_OPEN);
+    }
+    file->alone = true;
+    return err ? err : h5_file_flush(file, op);
+}
+
+/* First to read: a file that cannot be written in place is not touched. */
+static enum err open_existing(struct h5_file *file, struct op *op, const char *path) {
+    enum err err = open_library(file, op, path, OPEN_TO_READ);
+    if (!err) {
+        err = look_at_format(file, op);
+    }
+    if (!err) {
+        err = read_mark(file, op);
+    }
+    if (!err && file->writable && !file->convertible) {
+        close_library(file);
+        err = open_library(file, op, path, OPEN_TO_WRITE);
+    }
+    return err;
+}
+
 enum err h5_file_open(struct op *op, const char *path, const struct h5_file_options *options,
                       struct h5_file **ret_file) {
     h5_enter();
@@ -200,19 +242,7 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
     bool empty = false;
     enum err err = open_descriptor(file, op, path, options, &empty);
     if (!err) {
-        err = open_library(file, op, path, empty);
-    }
-    if (!err) {
-        err = look_at_format(file, op);
-    }
-    if (!err) {
-        err = read_mark(file, op);
-    }
-    if (!err && empty) {
-        err = h5_file_set_mark(file, op, H5_MARK_OPEN);
-        if (!err) {
-            err = h5_file_flush(file, op);
-        }
+        err = empty ? create_file(file, op, path) : open_existing(file, op, path);
     }
     if (err) {
         return err;
@@ -231,17 +261,16 @@ void h5_file_unref(struct h5_file *file) {
         return;
     }
     h5_enter();
-    h5_close(file->root);
-    h5_close(file->id);
+    close_library(file);
     struct stat status;
-    if (file->fd >= 0 && file->writable && fstat(file->fd, &status) == 0) {
-        /* Blocks asked for ahead go back to the disk; failing that they stay with the file, which does no harm. */
-        bool trimmed = ftruncate(file->fd, status.st_size) == 0;
+    if (file->ready_bytes > 0 && file->ready_bytes < UINT64_MAX && fstat(file->fd, &status) == 0 &&
+        ftruncate(file->fd, status.st_size) != 0) {
+        /* Blocks asked for ahead stay with the file: only room is lost. */
+        file->ready_bytes = 0;
+    }
+    if (file->closing_mtime_s > 0) {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = file->closing_mtime_s}};
-        if (trimmed && file->closing_mtime_s > 0) {
-            (void)futimens(file->fd,
-                           times); /* failing that, entries are compared with their digests once more */
-        }
+        (void)futimens(file->fd, times); /* failing that, entries are compared with their digests once more */
     }
     if (file->fd >= 0) {
         close(file->fd); /* the lock goes with it */

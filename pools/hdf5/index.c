@@ -261,8 +261,8 @@ void index_stage(struct index *index, struct record *record, struct version *tak
     record->next = take_version;
 }
 
-void index_resolve(struct index *index, struct record *record, struct version *take_version) {
-    MUST(!record->has_next && record->current->kind == VERSION_UNRESOLVED);
+void index_replace(struct index *index, struct record *record, struct version *take_version) {
+    MUST(!record->has_next);
     count(&index->usage, record->current, false);
     count(&index->usage, take_version, true);
     leave_list(index, record);

@@ -85,8 +85,9 @@ void record_link_name(const struct record *record, char *ret_name); /* LINK_NAME
 struct record *index_add(struct index *index, const struct id *id, const char *link_name);
 /* Takes the version over (NULL = removal); usage follows. */
 void index_stage(struct index *index, struct record *record, struct version *take_version);
-/* The record stood unresolved and has nothing staged: readers see the version at once. NULL = no entry after all: the record is freed. */
-void index_resolve(struct index *index, struct record *record, struct version *take_version);
+/* The same entry, better known or in another file; nothing is staged. Readers see it at once. NULL = no entry after
+ * all: the record is freed. */
+void index_replace(struct index *index, struct record *record, struct version *take_version);
 /* Shows what is staged and lets go of what it replaced. */
 void index_publish(struct index *index);
 /* Moves a cached record behind the others: it was read since it was last looked at. */

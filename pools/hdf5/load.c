@@ -119,7 +119,7 @@ static enum err resolve(struct store *store, struct op *op, struct record **reco
     if (err) {
         return err;
     }
-    index_resolve(&store->index, *record, version);
+    index_replace(&store->index, *record, version);
     if (!version) {
         count_foreign(store);
         *record = NULL;

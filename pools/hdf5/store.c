@@ -39,8 +39,12 @@ static void mark_closed(struct store *store) {
     struct op op;
     op_init(&op, 0, 0);
     struct h5_file *file = store->file;
-    bool begun = file->marked && (file->mark == H5_MARK_OPEN || file->mark == H5_MARK_MIXED);
-    if (!file->writable || file->convertible || atomic_load(&store->poisoned) || !begun) {
+    bool unchanged = file->alone && file->mark > 0;
+    if (!file->writable || file->convertible || atomic_load(&store->poisoned) || !file->marked) {
+        return;
+    }
+    if (unchanged) {
+        file->closing_mtime_s = file->mark; /* the library may have touched the file for nothing */
         return;
     }
     struct verified_walk walk = {.all = true};
@@ -78,6 +82,22 @@ static enum err make_link_list(struct store *store, struct op *op) {
     return OK;
 }
 
+/* A file that only a copy of can be written is copied at the first write, unless it is too large for that. */
+static enum err settle_writable(struct store *store, struct op *op, bool read_only) {
+    const struct h5_file *file = store->file;
+    uint64_t bytes = 0;
+    enum err err = h5_file_size(store->file, op, &bytes);
+    if (err) {
+        return err;
+    }
+    bool too_large = file->convertible && bytes > STORE_CONVERT_MOST_BYTES;
+    atomic_store(&store->writable, file->writable && !too_large);
+    snprintf(store->reason, sizeof store->reason, "%s%s",
+             read_only ? "the pool is configured read_only: set it to false to write" : file->reason,
+             too_large ? "; convert it with h5repack --low=1" : "");
+    return OK;
+}
+
 enum err store_open(struct op *op, const char *path, const struct store_options *options,
                     struct store **ret_store) {
     AUTO(store_close) struct store *store = calloc(1, sizeof *store);
@@ -105,10 +125,10 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     if (err) {
         return err;
     }
-    bool writable = store->file->writable && !store->file->convertible;
-    atomic_store(&store->writable, writable);
-    snprintf(store->reason, sizeof store->reason, "%s",
-             options->read_only ? "the pool is configured read_only" : store->file->reason);
+    err = settle_writable(store, op, options->read_only);
+    if (err) {
+        return err;
+    }
     err = commit_start(&store->commit, op);
     if (err) {
         return err;

@@ -147,4 +147,9 @@ void store_load_all(struct store *store);
 enum err store_find(struct store *store, struct op *op, const struct id *id,
                     struct record **ret_record) MUST_USE;
 
+/* convert.c: the store goes on in a copy of its file that can be written; the original stays beside it. */
+enum err store_convert(struct store *store, struct op *op) MUST_USE;
+/* What is converted without being asked. */
+#define STORE_CONVERT_MOST_BYTES (UINT64_C(1) << 30)
+
 #endif
