@@ -19,26 +19,30 @@ DEFINE_AUTO(struct registry, registry_free)
 
 /* From the config file (or built in, like alpha): failure to open registers a failed pool and returns OK with *ret_opened false and
  * the fault in op. Takes settings on OK. */
-enum err registry_declare(struct registry *registry, struct op *op, const char *nickname, const struct pool_kind *kind,
-                          struct settings *take_settings, bool *ret_opened) MUST_USE;
+enum err registry_declare(struct registry *registry, struct op *op, const char *nickname,
+                          const struct pool_kind *kind, struct settings *take_settings,
+                          bool *ret_opened) MUST_USE;
 /* REST pools of state.db; on a clash with a declared pool the declared one stays and the other is reported in the log. */
 enum err registry_restore(struct registry *registry, struct op *op) MUST_USE;
 /* POST /pools: opens, stores in state.db, registers. ERR_EXISTS, ERR_INVALID, or what opening gave (then nothing is registered).
  * Takes settings on OK. */
-enum err registry_add(struct registry *registry, struct op *op, const char *nickname, const struct pool_kind *kind,
-                      struct settings *take_settings, struct pool **ret_pool) MUST_USE;
+enum err registry_add(struct registry *registry, struct op *op, const char *nickname,
+                      const struct pool_kind *kind, struct settings *take_settings,
+                      struct pool **ret_pool) MUST_USE;
 /* DELETE /pools/{nick}: unregisters, data stay. ERR_CONFLICT for declared pools; `in_use` is asked under the reservation
  * (chain knows who proxies to it) and records its fault. */
 typedef enum err registry_in_use_fn(void *context, struct op *op, const char *nickname);
-enum err registry_remove(struct registry *registry, struct op *op, const char *nickname, registry_in_use_fn *in_use,
-                         void *context) MUST_USE;
+enum err registry_remove(struct registry *registry, struct op *op, const char *nickname,
+                         registry_in_use_fn *in_use, void *context) MUST_USE;
 
 /* A reference, or NULL (no op: for the hit path). */
 struct pool *registry_get(struct registry *registry, const char *nickname);
 /* The same with REASON_POOL_NOT_FOUND recorded. */
-enum err registry_find(struct registry *registry, struct op *op, const char *nickname, struct pool **ret_pool) MUST_USE;
+enum err registry_find(struct registry *registry, struct op *op, const char *nickname,
+                       struct pool **ret_pool) MUST_USE;
 bool registry_is_declared(struct registry *registry, const char *nickname);
 /* References to all, sorted by nickname; the caller unrefs each and frees the array. */
-enum err registry_all(struct registry *registry, struct op *op, struct pool ***ret_pools, size_t *ret_count) MUST_USE;
+enum err registry_all(struct registry *registry, struct op *op, struct pool ***ret_pools,
+                      size_t *ret_count) MUST_USE;
 
 #endif
