@@ -71,6 +71,6 @@ void cache_status_reports(struct response *response, const struct tier_report *r
     }
     field[used] = '\0';
     if (used) {
-        response_header(response, FIELD, "%s", field);
+        response_header_text(response, FIELD, field);
     }
 }

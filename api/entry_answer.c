@@ -65,32 +65,32 @@ void entry_tag(struct response *response, const struct meta *meta) {
     meta_etag(meta, etag);
     bool is_plain = etag[0] && headers_is_field_text(etag) && !strpbrk(etag, " \t");
     if (is_plain && strchr(etag + 1, '"') == etag + strlen(etag) - 1) {
-        response_header(response, "ETag", "%s", etag);
+        response_header_text(response, "ETag", etag);
     }
 }
 
 static void caching(struct response *response, enum entry_form form) {
-    response_header(response, "Cache-Control", "%s", form == ENTRY_FOR_HEAD ? "no-store" : "no-cache");
+    response_header_text(response, "Cache-Control", form == ENTRY_FOR_HEAD ? "no-store" : "no-cache");
 }
 
 void entry_describe(struct response *response, const struct meta *meta, enum entry_form form) {
     response->status = 200;
     response->content_length = meta->size_bytes;
     bool is_type = meta->content_type[0] && headers_is_field_text(meta->content_type);
-    response_header(response, "Content-Type", "%s", is_type ? meta->content_type : META_DEFAULT_TYPE);
+    response_header_text(response, "Content-Type", is_type ? meta->content_type : META_DEFAULT_TYPE);
     if (meta->content_encoding[0] && headers_is_field_text(meta->content_encoding)) {
-        response_header(response, "Content-Encoding", "%s", meta->content_encoding);
+        response_header_text(response, "Content-Encoding", meta->content_encoding);
     }
     entry_tag(response, meta);
     if (meta->has_sha256) {
         char digest[DIGEST_FIELD_BYTES];
         headers_format_digest(meta->sha256, digest);
-        response_header(response, "Repr-Digest", "%s", digest);
+        response_header_text(response, "Repr-Digest", digest);
     }
     caching(response, form);
-    response_header(response, "Accept-Ranges", "none");
-    response_header(response, "X-Content-Type-Options", "nosniff");
-    response_header(response, "Content-Security-Policy", "sandbox");
+    response_header_text(response, "Accept-Ranges", "none");
+    response_header_text(response, "X-Content-Type-Options", "nosniff");
+    response_header_text(response, "Content-Security-Policy", "sandbox");
 }
 
 void entry_not_modified(struct response *response, const struct meta *meta, enum entry_form form) {

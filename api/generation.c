@@ -15,7 +15,7 @@ static void format_tag(uint64_t generation, char ret_tag[TAG_BYTES]) {
 
 void generation_describe(struct response *response, uint64_t generation) {
     response_header(response, "ETag", "\"%" PRIu64 "\"", generation);
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Cache-Control", "no-store");
 }
 
 enum err generation_judge_read(struct request *request, uint64_t generation, bool *ret_not_modified) {

@@ -128,6 +128,8 @@ void response_reset(struct response *response);
 void response_drop_body_for_head(const struct request *request, struct response *response);
 /* Copies the value; `name` must be a literal. Control bytes in a value are a MUST (they were checked at the door). */
 void response_header(struct response *response, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The same for a value that is text already. */
+void response_header_text(struct response *response, const char *name, const char *text);
 const char *response_get_header(const struct response *response, const char *name);
 
 /* ---- the route table ---- */

@@ -108,7 +108,7 @@ enum api_step json_done(struct request *request, struct response *response, unsi
     if (!take_value || response_json(response, status, take_value) != OK) {
         return problem_done(request, response, op_no_memory(&request->op));
     }
-    response_header(response, "Content-Type", "application/json");
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Content-Type", "application/json");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }

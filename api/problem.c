@@ -153,8 +153,8 @@ void problem_answer(const struct request *request, struct response *response, co
         }
         response->content_length = response->text.size;
     }
-    response_header(response, "Content-Type", PROBLEM_TYPE);
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Content-Type", PROBLEM_TYPE);
+    response_header_text(response, "Cache-Control", "no-store");
     if (extra && extra->report_count) {
         cache_status_reports(response, extra->reports, extra->report_count);
     }
@@ -163,7 +163,7 @@ void problem_answer(const struct request *request, struct response *response, co
                         said.retry_after_s ? said.retry_after_s : RETRY_AFTER_S);
     }
     if (status == 401) {
-        response_header(response, "WWW-Authenticate", "Bearer realm=\"lailad\"");
+        response_header_text(response, "WWW-Authenticate", "Bearer realm=\"lailad\"");
     }
     response->fault = said;
     response_drop_body_for_head(request, response);

@@ -70,7 +70,7 @@ enum api_step api_route(struct request *request, struct response *response, cons
     if (err) {
         problem_done(request, response, err);
         if (err == ERR_METHOD) {
-            response_header(response, "Allow", "%s", allow.data);
+            response_header_text(response, "Allow", allow.data);
         }
         return API_DONE;
     }

@@ -30,7 +30,7 @@ static enum api_step answer_chain(struct request *request, struct response *resp
         if (!object || response_json(response, 200, object) != OK) {
             return problem_done(request, response, op_no_memory(&request->op));
         }
-        response_header(response, "Content-Type", "application/json");
+        response_header_text(response, "Content-Type", "application/json");
     } else {
         if (buf_append_text(&response->text, text) != OK) {
             return problem_done(request, response, op_no_memory(&request->op));
@@ -38,9 +38,9 @@ static enum api_step answer_chain(struct request *request, struct response *resp
         response->status = 200;
         response->body_kind = BODY_TEXT;
         response->content_length = response->text.size;
-        response_header(response, "Content-Type", "text/plain; charset=utf-8");
+        response_header_text(response, "Content-Type", "text/plain; charset=utf-8");
     }
-    response_header(response, "Vary", "Accept");
+    response_header_text(response, "Vary", "Accept");
     generation_describe(response, generation);
     return API_DONE;
 }
@@ -66,7 +66,7 @@ enum api_step res_chain_get(struct request *request, struct response *response) 
     if (not_modified) {
         response->status = 304;
         response->content_length = SIZE_UNKNOWN;
-        response_header(response, "Vary", "Accept");
+        response_header_text(response, "Vary", "Accept");
         generation_describe(response, generation);
         return API_DONE;
     }

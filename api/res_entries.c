@@ -91,7 +91,7 @@ static enum err link_next(struct request *request, struct response *response, co
                    ? op_no_memory(&request->op)
                    : op_fail(&request->op, REASON_INTERNAL, "the link to the next page is too long");
     }
-    response_header(response, "Link", "%s", link.data);
+    response_header_text(response, "Link", link.data);
     return OK;
 }
 
@@ -142,6 +142,6 @@ enum api_step res_entries_empty(struct request *request, struct response *respon
         return API_DONE;
     }
     response->status = 204;
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }

@@ -222,6 +222,6 @@ enum api_step res_entry_delete(struct request *request, struct response *respons
         return entry_write_failed(request, response, &id, err);
     }
     response->status = 204;
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }

@@ -142,7 +142,7 @@ static enum api_step answer_stored(struct request *request, struct response *res
         response->status = 204;
     }
     entry_tag(response, &result->meta);
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }
 

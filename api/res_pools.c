@@ -111,6 +111,6 @@ enum api_step res_pool_unregister(struct request *request, struct response *resp
         return problem_done(request, response, err);
     }
     response->status = 204;
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }

@@ -27,7 +27,7 @@ static enum api_step answer_link(struct request *request, struct response *respo
     if (!object || response_json(response, 200, object) != OK) {
         return problem_done(request, response, op_no_memory(&request->op));
     }
-    response_header(response, "Content-Type", "application/json");
+    response_header_text(response, "Content-Type", "application/json");
     generation_describe(response, link->generation);
     return API_DONE;
 }

@@ -10,7 +10,7 @@ enum api_step res_livez_peek(struct request *request, struct response *response)
     response->status = 200;
     response->body_kind = BODY_TEXT;
     response->content_length = response->text.size;
-    response_header(response, "Content-Type", "text/plain; charset=utf-8");
-    response_header(response, "Cache-Control", "no-store");
+    response_header_text(response, "Content-Type", "text/plain; charset=utf-8");
+    response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;
 }

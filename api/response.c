@@ -15,6 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIRST_BYTES 768
+
 void response_init(struct response *response) {
     memset(response, 0, sizeof *response);
     buf_init(&response->header_text, RESPONSE_HEADER_BYTES);
@@ -44,43 +46,65 @@ static void spoil(struct response *response, enum reason reason) {
 
 /* Room for a value and its NUL; the pointers follow when the memory moves. */
 static char *reserve_value(struct response *response, size_t bytes) {
-    size_t offset[RESPONSE_MOST_HEADERS];
-    const char *base = response->header_text.data;
+    struct buf *text = &response->header_text;
+    size_t offset[RESPONSE_MOST_HEADERS] = {0};
     for (unsigned i = 0; i < response->header_count; i++) {
-        offset[i] = (size_t)(response->header[i].value - base);
+        offset[i] = (size_t)(response->header[i].value - text->data);
     }
     char *space = NULL;
-    enum err err = buf_reserve(&response->header_text, bytes + 1, &space);
+    enum err err = OK;
+    if (!text->data) {
+        err = buf_reserve(text, FIRST_BYTES, &space); /* enough for most answers: nothing moves */
+    }
+    err = err ? err : buf_reserve(text, bytes + 1, &space);
     if (err) {
         spoil(response, err == ERR_NO_MEMORY ? REASON_NO_MEMORY : REASON_INTERNAL);
         return NULL;
     }
     for (unsigned i = 0; i < response->header_count; i++) {
-        response->header[i].value = response->header_text.data + offset[i];
+        response->header[i].value = text->data + offset[i];
     }
     return space;
 }
 
-void response_header(struct response *response, const char *name, const char *format, ...) {
+/* Room for one more field. */
+static bool has_room(struct response *response) {
     if (response->header_count == RESPONSE_MOST_HEADERS) {
         spoil(response, REASON_INTERNAL);
-        return;
+        return false;
     }
+    return true;
+}
+
+static void add(struct response *response, const char *name, const char *value, size_t bytes) {
+    MUST(headers_is_field_text(value));
+    buf_commit(&response->header_text, bytes + 1);
+    response->header[response->header_count++] = (struct response_header){.name = name, .value = value};
+}
+
+void response_header(struct response *response, const char *name, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     MUST(length >= 0);
-    char *value = reserve_value(response, (size_t)length);
+    char *value = has_room(response) ? reserve_value(response, (size_t)length) : NULL;
     if (!value) {
         return;
     }
     va_start(arguments, format);
     vsnprintf(value, (size_t)length + 1, format, arguments);
     va_end(arguments);
-    MUST(headers_is_field_text(value));
-    buf_commit(&response->header_text, (size_t)length + 1);
-    response->header[response->header_count++] = (struct response_header){.name = name, .value = value};
+    add(response, name, value, (size_t)length);
+}
+
+void response_header_text(struct response *response, const char *name, const char *text) {
+    size_t bytes = strlen(text);
+    char *value = has_room(response) ? reserve_value(response, bytes) : NULL;
+    if (value) {
+        memcpy(value, text, bytes + 1);
+        add(response, name, value, bytes);
+    }
 }
 
 const char *response_get_header(const struct response *response, const char *name) {

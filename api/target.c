@@ -23,13 +23,24 @@ static bool is_target_byte(unsigned char byte) {
     return byte > 0x20 && byte != 0x7f && byte != '#';
 }
 
+/* Neither an escape nor a byte beyond ASCII: most texts, and the hit path has no time for more. */
+static bool is_literal(const char *raw, size_t bytes) {
+    bool is_plain = true;
+    for (size_t i = 0; i < bytes; i++) {
+        is_plain = is_plain && raw[i] != '%' && (unsigned char)raw[i] < 0x80;
+    }
+    return is_plain;
+}
+
 static enum err decode(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
                        size_t bytes, struct target_text *ret_text) {
-    size_t decoded = 0;
-    if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
+    size_t decoded = bytes;
+    if (is_literal(raw, bytes)) {
+        memcpy(decoder->next, raw, bytes);
+        decoder->next[bytes] = '\0';
+    } else if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
         return op_fail(decoder->op, reason, "the %s has a malformed percent-encoding", what);
-    }
-    if (!utf8_valid(decoder->next, decoded)) {
+    } else if (!utf8_valid(decoder->next, decoded)) {
         return op_fail(decoder->op, reason, "the %s is not valid UTF-8", what);
     }
     ret_text->text = decoder->next;
