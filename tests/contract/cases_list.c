@@ -90,23 +90,25 @@ END_TEST
 struct churn {
     atomic_bool stop;
     atomic_uint rounds;
-    enum err err;
+    atomic_int err;
 };
 
 /* Puts and removes other ids all the time, overwrites the lasting ones now and then. */
 static void *churn_main(void *argument) {
     struct churn *churn = argument;
     struct body body = body_text("churn");
-    for (unsigned i = 0; !atomic_load(&churn->stop) && churn->err == OK; i++) {
+    enum err err = OK;
+    for (unsigned i = 0; !atomic_load(&churn->stop) && err == OK; i++) {
         char id[64];
         bool existed = false;
         snprintf(id, sizeof id, i % 10 == 9 ? "last-%u" : "churn-%u", i % 50);
-        churn->err = try_put(fresh_op(), id, &body, NULL);
-        if (churn->err == OK && i % 10 != 9) {
+        err = try_put(fresh_op(), id, &body, NULL);
+        if (err == OK && i % 10 != 9) {
             snprintf(id, sizeof id, "churn-%u", (i + 25) % 50);
             struct id gone = id_trusted(id, strlen(id));
-            churn->err = pool_remove(the_pool(), fresh_op(), &gone, NULL, &existed);
+            err = pool_remove(the_pool(), fresh_op(), &gone, NULL, &existed);
         }
+        atomic_store(&churn->err, err);
         atomic_fetch_add(&churn->rounds, 1);
     }
     body_free(&body);
@@ -130,7 +132,7 @@ START_TEST(what_stays_is_listed_exactly_once) {
     }
     atomic_store(&churn.stop, true);
     pthread_join(thread, NULL);
-    ck_assert_err(churn.err, OK);
+    ck_assert_err((enum err)atomic_load(&churn.err), OK);
 }
 END_TEST
 

@@ -77,8 +77,10 @@ START_TEST(ranges) {
     }
     struct got behind = get_range(fresh_op(), "ranged", 10001, 5);
     ck_assert_err(behind.err, ERR_RANGE);
+    /* Exactly at the end there is nothing to read: object stores refuse that, files give nothing. */
     struct got at_end = get_range(fresh_op(), "ranged", 10000, 5);
-    ck_assert_err(at_end.err, ERR_RANGE);
+    ck_assert(at_end.err == ERR_RANGE || (at_end.err == OK && at_end.body.count == 0));
+    got_free(&at_end);
     struct got absent = get_range(fresh_op(), "nothing", 1, 5);
     ck_assert_err(absent.err, ERR_NOT_FOUND);
     body_free(&body);

@@ -1,4 +1,5 @@
-/* subject.c - see subject.h. The s3 kind needs LAILAD_TEST_S3=http://host:port/bucket,access,secret and an existing bucket. */
+/* subject.c - see subject.h. The s3 kind needs a server: LAILAD_TEST_S3="http://host:port[/bucket] ACCESS SECRET", which
+ * tests/servers/start_swift prints. Commas do instead of blanks; the bucket (lailad-test) must exist. */
 #include "tests/contract/subject.h"
 
 #include "pools/base/executor.h"
@@ -26,23 +27,23 @@ static bool is_s3(void) {
     return strcmp(subject_kind->name, "s3") == 0;
 }
 
-/* "http://host:port/bucket,access,secret" */
 static bool s3_address_parse(const char *text, struct s3_address *ret_address) {
     char copy[640];
     if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy) {
         return false;
     }
     char *rest = copy;
-    const char *url = strsep(&rest, ",");
-    const char *access = strsep(&rest, ",");
-    const char *secret = rest;
+    const char *url = strsep(&rest, ", ");
+    const char *access = strsep(&rest, ", ");
+    const char *secret = strsep(&rest, ", ");
     const char *host = strstr(url, "://");
-    const char *slash = host ? strchr(host + 3, '/') : NULL;
-    if (!slash || !slash[1] || !access || !secret) {
+    if (!host || !access || !secret) {
         return false;
     }
-    snprintf(ret_address->endpoint, sizeof ret_address->endpoint, "%.*s", (int)(slash - url), url);
-    snprintf(ret_address->bucket, sizeof ret_address->bucket, "%s", slash + 1);
+    size_t endpoint_bytes = (size_t)(strchrnul(host + 3, '/') - url);
+    const char *bucket = url[endpoint_bytes] ? url + endpoint_bytes + 1 : "lailad-test";
+    snprintf(ret_address->endpoint, sizeof ret_address->endpoint, "%.*s", (int)endpoint_bytes, url);
+    snprintf(ret_address->bucket, sizeof ret_address->bucket, "%s", bucket);
     snprintf(ret_address->access, sizeof ret_address->access, "%s", access);
     snprintf(ret_address->secret, sizeof ret_address->secret, "%s", secret);
     return true;
@@ -59,11 +60,11 @@ bool subject_choose(const char *kind) {
     }
     const char *address = getenv("LAILAD_TEST_S3");
     if (!address) {
-        printf("skipped: kind s3: LAILAD_TEST_S3=http://host:port/bucket,access,secret is not set\n");
+        printf("skipped: kind s3: LAILAD_TEST_S3 is not set (tests/run.sh starts a server)\n");
         return false;
     }
     if (!s3_address_parse(address, &s3_address)) {
-        fprintf(stderr, "LAILAD_TEST_S3 is not http://host:port/bucket,access,secret\n");
+        fprintf(stderr, "LAILAD_TEST_S3 is not \"http://host:port[/bucket] ACCESS SECRET\"\n");
         exit(2);
     }
     return true;
