@@ -211,6 +211,7 @@ await_swift() {
 
 # ---- the run ----
 mkdir -p "$logs"
+rm -f "$logs"/*.log
 begun_all=$(date +%s)
 # shellcheck disable=SC2086 # lists
 install_missing $BUILD_PACKAGES $TEST_PACKAGES
@@ -257,7 +258,8 @@ fi
 # ---- skipped tests ----
 unexplained=0
 if [ "$skipped" -gt 0 ]; then
-    sed -n 's/^skipped: //p' "$logs"/*.log | sort -u >"$run_dir/skipped"
+    sed -n -e 's/^skipped: //p' -e 's/.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*Skipped.*/\1 (says its program)/p' "$logs"/*.log |
+        sort -u >"$run_dir/skipped"
     while IFS= read -r line; do
         name=${line%% *}
         if grep -q "^$name " tests/skips.txt; then

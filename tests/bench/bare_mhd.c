@@ -5,7 +5,7 @@
  *
  *     bare_mhd HEADER_FILE BODY_FILE     prints the port it listens on, ends at end of input
  *
- * HEADER_FILE has one "Name: value" a line. The flags are those of server/listener.c.
+ * HEADER_FILE has one "Name: value" a line. The flags and limits are those of server/listener.c.
  */
 #include <microhttpd.h>
 
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define BODY_MOST_BYTES (16U << 20)
+#define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024)
 #define LINE_BYTES 4096
 
 static enum MHD_Result answer(void *response, struct MHD_Connection *connection, const char *target,
@@ -88,7 +89,8 @@ int main(int argc, char **argv) {
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
                          NULL, NULL, answer, response, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-                         MHD_OPTION_CONNECTION_LIMIT, 1000U, MHD_OPTION_END);
+                         MHD_OPTION_CONNECTION_LIMIT, 1000U, MHD_OPTION_CONNECTION_TIMEOUT, 40U,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
     if (!daemon) {
         fprintf(stderr, "bare_mhd: cannot listen\n");
         return 1;
