@@ -187,36 +187,43 @@ static bool can_judge(enum condition_kind kind) {
     return (kind == CONDITION_ABSENT ? can->create_only : can->if_match) && !server_refuses_conditions();
 }
 
-/* A put and a remove of `id` under the condition both give `expected`, or "unsupported" where the kind cannot judge; a
- * failure leaves `old` (NULL = absent). */
+/* A server that judges no writes leaves us to refuse: as unsupported, or rightly where nothing needs to be written. */
+static bool is_right(enum err err, const struct condition *condition, enum err expected) {
+    return can_judge(condition->kind)
+               ? err == expected
+               : err == ERR_UNSUPPORTED || (the_pool()->capabilities.remote && err == expected);
+}
+
+static void assert_state(const char *id, const char *text) {
+    if (text) {
+        assert_holds_text(id, text);
+    } else {
+        assert_absent(id);
+    }
+}
+
+/* Puts and removes `id` under the condition: each gives `expected` where the kind can judge; a failure leaves `old` (NULL =
+ * absent). */
 static void assert_condition(const char *id, const struct condition *condition, enum err expected,
                              const char *old) {
-    enum err awaited = can_judge(condition->kind) ? expected : ERR_UNSUPPORTED;
+    struct body body = body_text("by the condition");
     for (int as_entry = 0; as_entry < 2; as_entry++) {
-        struct body body = body_text("by the condition");
-        ck_assert_err(
-            try_put(fresh_op(), id, &body, &(struct how){.condition = condition, .as_entry = as_entry}),
-            awaited);
-        if (awaited == OK) {
-            assert_holds(id, &body);
-            old ? put_text(id, old) : (void)remove_id(id);
-        } else if (old) {
-            assert_holds_text(id, old);
+        const struct how how = {.condition = condition, .as_entry = as_entry};
+        enum err err = try_put(fresh_op(), id, &body, &how);
+        ck_assert_msg(is_right(err, condition, expected), "put: %s", err_word(err));
+        assert_state(id, err == OK ? "by the condition" : old);
+        if (old) {
+            put_text(id, old);
         } else {
-            assert_absent(id);
+            remove_id(id);
         }
-        body_free(&body);
     }
+    body_free(&body);
     bool existed = false;
     struct id removed = id_of(id);
     enum err err = pool_remove(the_pool(), fresh_op(), &removed, condition, &existed);
-    /* Where the server judges no writes, a removal that comes to nothing may still be answered. */
-    ck_assert(err == awaited || (the_pool()->capabilities.remote && err == expected));
-    if (err == OK || !old) {
-        assert_absent(id);
-    } else {
-        assert_holds_text(id, old);
-    }
+    ck_assert_msg(is_right(err, condition, expected), "remove: %s", err_word(err));
+    assert_state(id, err == OK ? NULL : old);
     remove_id(id);
 }
 
