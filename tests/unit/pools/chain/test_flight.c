@@ -1,0 +1,561 @@
+/* test_flight.c - what many reads of one key do to each other, and what local writes do to a flight under way.
+ *
+ * Concurrency is ordered by the fake pools' gates: while a gate is closed the fetch stands still at a known place.
+ */
+#include "pools/base/hash.h"
+#include "tests/unit/pools/chain/chain_fixture.h"
+
+#include <check.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANY 200
+
+static struct fixture f;
+static struct client clients[MANY];
+
+static void start_many(struct tiers *tiers, unsigned from, unsigned to) {
+    for (unsigned i = from; i < to; i++) {
+        client_start(&clients[i], &f, tiers, "k", NULL);
+        enum err err = client_poll(&clients[i]); /* a read of a local head joins its flight here */
+        ck_assert(err == OK || err == ERR_AGAIN);
+    }
+}
+
+static void close_many(unsigned from, unsigned to) {
+    for (unsigned i = from; i < to; i++) {
+        client_close(&clients[i]);
+    }
+}
+
+static enum err put_through_front_door(struct pool *pool, const char *id, const void *bytes, size_t count) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id view = make_id(id);
+    struct write_options options = {.condition = NULL};
+    meta_init(&options.meta);
+    AUTO(pool_writer_close) struct pool_writer *writer = NULL;
+    enum err err = pool_open_writer(pool, &op, &view, &options, &writer);
+    if (!err) {
+        err = pool_writer_write(writer, &op, bytes, count);
+    }
+    struct commit_result result;
+    if (!err) {
+        err = pool_writer_commit(writer, &op, &result);
+    }
+    if (!err) {
+        meta_fini(&result.meta);
+    }
+    return err;
+}
+
+static void delete_through_front_door(struct pool *pool, const char *id) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id view = make_id(id);
+    bool existed;
+    ck_assert_int_eq(pool_remove(pool, &op, &view, NULL, &existed), OK);
+}
+
+START_TEST(two_hundred_readers_of_a_cold_key_are_one_fetch) {
+    fixture_start(&f, 3, true, 0);
+    fake_store(f.pool[2], "k", "hello", 5, HOLD_OWNED);
+    fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    start_many(tiers, 0, MANY);
+    fake_wait_held(f.pool[2], FAKE_GATE_OPEN, 1);
+    fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_int_eq(client_finish(&clients[i]), OK);
+        ck_assert_uint_eq(clients[i].body_bytes, 5);
+        ck_assert_mem_eq(clients[i].body, "hello", 5);
+    }
+    ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1);
+    close_many(0, MANY);
+    expect_stat(f.pool[0], "k", OK);
+    expect_stat(f.pool[1], "k", OK);
+    ck_assert_uint_eq(fake_counts(f.pool[0]).commits, 1);
+    ck_assert_uint_eq(fake_counts(f.pool[1]).commits, 1);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(two_walks_that_meet_share_the_fetch_below) {
+    /* t0 << t2 << t3 and t1 << t2 << t3. */
+    fixture_start(&f, 4, true, 0);
+    fake_store(f.pool[3], "k", "x", 1, HOLD_OWNED);
+    fake_close_gate(f.pool[3], FAKE_GATE_OPEN);
+    fake_close_gate(f.pool[2],
+                    FAKE_GATE_COMMIT); /* however late the second walk comes down, it meets the first */
+    struct tiers *left = fixture_tiers(&f, 1, 3, 0, 2, 3);
+    struct tiers *right = fixture_tiers(&f, 1, 3, 1, 2, 3);
+    start_many(left, 0, 1);
+    fake_wait_held(f.pool[3], FAKE_GATE_OPEN, 1);
+    start_many(right, 1, 2);
+    fake_open_gate(f.pool[3], FAKE_GATE_OPEN);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(client_finish(&clients[i]), OK);
+    }
+    const struct tier_report *reports;
+    chain_read_reports(clients[1].read, &reports);
+    ck_assert(!reports[0].collapsed);
+    ck_assert(reports[1].collapsed);
+    fake_open_gate(f.pool[2], FAKE_GATE_COMMIT);
+    close_many(0, 2);
+    fixture_settle(&f);
+    ck_assert_uint_eq(fake_counts(f.pool[3]).opens, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_stored(f.pool[i], "k", "x", 1, HOLD_CACHED);
+    }
+    tiers_unref(left);
+    tiers_unref(right);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(a_failure_costs_one_reader_and_begins_anew_for_the_others) {
+    fixture_start(&f, 2, true, 0);
+    fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
+    fake_fail_opens(f.pool[1], REASON_UNAVAILABLE, 1);
+    fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, MANY);
+    fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+    fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+    ck_assert_int_eq(client_wait(&clients[0]), ERR_UNAVAILABLE);
+    for (unsigned i = 1; i < MANY; i++) {
+        ck_assert_int_eq(client_finish(&clients[i]), OK);
+    }
+    ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 2);
+    close_many(0, MANY);
+    expect_stat(f.pool[0], "k", OK);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(a_dead_origin_costs_two_fetches) {
+    fixture_start(&f, 3, true, 0);
+    fake_fail_opens(f.pool[2], REASON_TIMEOUT, UINT_MAX);
+    fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    start_many(tiers, 0, MANY);
+    fake_wait_held(f.pool[2], FAKE_GATE_OPEN, 1);
+    fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_int_eq(client_wait(&clients[i]), ERR_TIMEOUT);
+        ck_assert_str_eq(clients[i].op.fault.pool, "t2");
+    }
+    ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 2);
+    close_many(0, MANY);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(not_found_is_shared) {
+    fixture_start(&f, 2, true, 0);
+    fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, MANY);
+    fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+    fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_int_eq(client_wait(&clients[i]), ERR_NOT_FOUND);
+    }
+    ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 1);
+    close_many(0, MANY);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(readers_that_leave_do_not_end_the_flight) {
+    fixture_start(&f, 2, true, 0);
+    fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
+    fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, 3);
+    fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+    close_many(0, 3);
+    fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+    fixture_settle(&f);
+    expect_stored(f.pool[0], "k", "x", 1, HOLD_CACHED);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+/* A fill that is about to commit (or a body still coming, `at_read`) when somebody writes locally. */
+static void write_during_flight(unsigned written_tier, bool remove, bool at_read, size_t bytes) {
+    char *body = make_body(bytes, 1);
+    fixture_start(&f, 3, true, 8 << 20);
+    fake_store(f.pool[2], "k", body, bytes, HOLD_OWNED);
+    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    if (at_read) {
+        fake_close_read_gate_at(f.pool[2], 0);
+    } else {
+        fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
+    }
+    start_many(tiers, 0, 1);
+    fake_wait_held(f.pool[2], at_read ? FAKE_GATE_READ : FAKE_GATE_OPEN, 1);
+    if (remove) {
+        delete_through_front_door(f.pool[written_tier], "k");
+    } else {
+        ck_assert_int_eq(put_through_front_door(f.pool[written_tier], "k", "new", 3), OK);
+    }
+
+    /* A reader that comes now does not join what began before the write. */
+    client_start(&clients[1], &f, tiers, "k", NULL);
+    enum err second = client_poll(&clients[1]);
+    fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
+    fake_open_gate(f.pool[2], FAKE_GATE_READ);
+    ck_assert_int_eq(client_finish(&clients[0]), OK);
+    ck_assert_uint_eq(clients[0].body_bytes, bytes);
+    ck_assert_int_eq(client_finish(&clients[1]), OK);
+    if (remove) {
+        ck_assert_int_eq(second, ERR_AGAIN);
+        ck_assert_uint_eq(clients[1].body_bytes, bytes);
+        ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1); /* below the tier written to, walks still meet */
+    } else {
+        ck_assert_uint_eq(clients[1].body_bytes, 3);
+        ck_assert_mem_eq(clients[1].body, "new", 3);
+    }
+    close_many(0, 2);
+    fixture_settle(&f);
+    if (!remove) {
+        expect_stored(f.pool[written_tier], "k", "new", 3, HOLD_OWNED);
+        if (written_tier == 1) {
+            expect_stored(f.pool[0], "k", "new", 3, HOLD_CACHED);
+        }
+    }
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(body);
+}
+
+START_TEST(a_put_during_a_flight_wins) {
+    const size_t sizes[] = {10, 300 * 1024};
+    for (int s = 0; s < 2; s++) {
+        for (unsigned tier = 0; tier < 2; tier++) {
+            write_during_flight(tier, false, false, sizes[s]);
+            write_during_flight(tier, false, true, sizes[s]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_delete_during_a_flight_closes_it_to_new_readers) {
+    write_during_flight(0, true, false, 10);
+    write_during_flight(1, true, false, 10);
+}
+END_TEST
+
+START_TEST(a_delete_during_a_flight_is_not_undone) {
+    const size_t sizes[] = {10, 300 * 1024};
+    for (int s = 0; s < 2; s++) {
+        char *body = make_body(sizes[s], 1);
+        fixture_start(&f, 3, true, 8 << 20);
+        fake_store(f.pool[2], "k", body, sizes[s], HOLD_OWNED);
+        fake_close_read_gate_at(f.pool[2], 0);
+        struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+        start_many(tiers, 0, 1);
+        fake_wait_held(f.pool[2], FAKE_GATE_READ, 1);
+        delete_through_front_door(f.pool[1], "k");
+        struct op op;
+        op_init(&op, 0, 0);
+        uint64_t removed;
+        ck_assert_int_eq(pool_empty(f.pool[0], &op, &removed), OK);
+        fake_open_gate(f.pool[2], FAKE_GATE_READ);
+        ck_assert_int_eq(client_finish(&clients[0]), OK);
+        close_many(0, 1);
+        fixture_settle(&f);
+        expect_absent(f.pool[0], "k");
+        expect_absent(f.pool[1], "k");
+        ck_assert_uint_eq(atomic_load(&f.pool[0]->stats.fill_failures), 0);
+        tiers_unref(tiers);
+        fixture_stop(&f);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(a_write_at_the_source_closes_the_flight) {
+    size_t bytes = 300 * 1024;
+    char *body = make_body(bytes, 1);
+    fixture_start(&f, 2, true, 8 << 20);
+    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
+    fake_close_read_gate_at(f.pool[1], 1000);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, 1);
+    fake_wait_held(f.pool[1], FAKE_GATE_READ, 1);
+    ck_assert_int_eq(client_wait(&clients[0]), OK);
+    ck_assert_int_eq(put_through_front_door(f.pool[1], "k", "new", 3), OK);
+    client_start(&clients[1], &f, tiers, "k", NULL);
+    (void)client_poll(&clients[1]);
+    fake_open_gate(f.pool[1], FAKE_GATE_READ);
+    ck_assert_int_eq(client_finish(&clients[1]), OK);
+    ck_assert_uint_eq(clients[1].body_bytes, 3);
+    ck_assert_int_eq(client_finish(&clients[0]), OK);
+    ck_assert_mem_eq(clients[0].body, body, bytes); /* it finishes on what it began with */
+    close_many(0, 2);
+    fixture_settle(&f);
+    expect_stored(f.pool[0], "k", "new", 3, HOLD_CACHED); /* never the old one after the new one */
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(body);
+}
+END_TEST
+
+START_TEST(an_operation_after_the_answer_waits_for_the_copy) {
+    const size_t sizes[] = {10, 300 * 1024};
+    for (int s = 0; s < 2; s++) {
+        char *body = make_body(sizes[s], 1);
+        fixture_start(&f, 3, true, 8 << 20);
+        fake_store(f.pool[2], "k", body, sizes[s], HOLD_OWNED);
+        fake_close_gate(f.pool[1], FAKE_GATE_COMMIT);
+        struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+        start_many(tiers, 0, 1);
+        ck_assert_int_eq(client_finish(&clients[0]), OK); /* answered while the copy is being committed */
+        struct id id = make_id("k");
+        ck_assert(fence_is_settling(&f.pool[1]->fences, &id));
+        struct entry *entry = NULL;
+        ck_assert_int_eq(pool_peek(f.pool[1], &id, &entry), ERR_AGAIN);
+        fake_open_gate(f.pool[1], FAKE_GATE_COMMIT);
+        expect_stat(f.pool[1], "k", OK);
+        expect_stat(f.pool[0], "k", OK);
+        close_many(0, 1);
+        tiers_unref(tiers);
+        fixture_stop(&f);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(readers_tail_a_growing_stream) {
+    /* Larger than memory is allowed to hold: the tail is in the spool. */
+    size_t bytes = 3 * FIXTURE_FLIGHT_MOST;
+    char *body = make_body(bytes, 7);
+    fixture_start(&f, 3, true, 64 << 20);
+    fake_store(f.pool[2], "k", body, bytes, HOLD_OWNED);
+    fake_close_read_gate_at(f.pool[2], bytes / 2);
+    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    start_many(tiers, 0, 2);
+    ck_assert_int_eq(client_wait(&clients[0]), OK); /* the head is known before the body is there */
+    ck_assert_uint_eq(chain_read_meta(clients[0].read)->size_bytes, bytes);
+    ck_assert_ptr_null(chain_read_entry(clients[0].read));
+    char *got = malloc(bytes);
+    size_t at = 0;
+    while (at < bytes / 2) {
+        size_t count = 0;
+        ck_assert_int_eq(client_next(&clients[0], got + at, bytes - at, &count), OK);
+        at += count;
+    }
+    ck_assert_uint_eq(at, bytes / 2);
+    size_t count = 0;
+    ck_assert_int_eq(chain_read_next(clients[0].read, &clients[0].op, got + at, bytes - at, &count),
+                     ERR_AGAIN);
+    /* A late reader joins in the middle and gets everything; a slow one (1) has taken nothing yet. */
+    start_many(tiers, 2, 3);
+    fake_open_gate(f.pool[2], FAKE_GATE_READ);
+    do {
+        ck_assert_int_eq(client_next(&clients[0], got + at, bytes - at + 1, &count), OK);
+        at += count;
+    } while (count);
+    ck_assert_uint_eq(at, bytes);
+    ck_assert(memcmp(got, body, bytes) == 0);
+    expect_stat(f.pool[0], "k", OK);
+    expect_stat(f.pool[1], "k", OK);
+    for (unsigned i = 1; i < 3; i++) {
+        ck_assert_int_eq(client_finish(&clients[i]), OK);
+        ck_assert_uint_eq(clients[i].body_bytes, bytes);
+        ck_assert(memcmp(clients[i].body, body, bytes) == 0);
+    }
+    ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1);
+    close_many(0, 3);
+    fixture_settle(&f);
+    expect_stored(f.pool[0], "k", body, bytes, HOLD_CACHED);
+    expect_stored(f.pool[1], "k", body, bytes, HOLD_CACHED);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(got);
+    free(body);
+}
+END_TEST
+
+START_TEST(a_body_of_unknown_length_is_an_entry_when_small) {
+    const size_t sizes[] = {0, 1000, FIXTURE_ENTRY_MOST, FIXTURE_ENTRY_MOST + 1, 700 * 1024};
+    for (size_t s = 0; s < ARRAY_COUNT(sizes); s++) {
+        char *body = make_body(sizes[s], 7);
+        fixture_start(&f, 2, true, 8 << 20);
+        fake_store(f.pool[1], "k", body, sizes[s], HOLD_OWNED);
+        fake_hide_length(f.pool[1], true);
+        struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+        start_many(tiers, 0, 1);
+        ck_assert_int_eq(client_finish(&clients[0]), OK);
+        ck_assert_uint_eq(clients[0].body_bytes, sizes[s]);
+        ck_assert(sizes[s] == 0 || memcmp(clients[0].body, body, sizes[s]) == 0);
+        ck_assert(sizes[s] > FIXTURE_ENTRY_MOST || chain_read_entry(clients[0].read));
+        expect_stat(f.pool[0], "k", OK);
+        expect_stored(f.pool[0], "k", body, sizes[s], HOLD_CACHED);
+        close_many(0, 1);
+        tiers_unref(tiers);
+        fixture_stop(&f);
+        free(body);
+    }
+}
+END_TEST
+
+START_TEST(a_source_that_breaks_off_cuts_readers_and_leaves_no_copy) {
+    size_t bytes = 500 * 1024;
+    char *body = make_body(bytes, 9);
+    for (int lying = 0; lying < 3; lying++) {
+        fixture_start(&f, 3, true, 8 << 20);
+        fake_store(f.pool[2], "k", body, bytes, HOLD_OWNED);
+        if (lying == 2) {
+            fake_wrong_digest(f.pool[2], true);
+        } else {
+            fake_cut_bodies(f.pool[2], 200 * 1024, lying);
+        }
+        struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+        client_start(&clients[0], &f, tiers, "k", NULL);
+        ck_assert_int_eq(client_finish(&clients[0]), ERR_CORRUPT);
+        ck_assert_uint_le(clients[0].body_bytes, lying == 2 ? bytes : 200 * 1024);
+        close_many(0, 1);
+        fixture_settle(&f);
+        expect_absent(f.pool[0], "k");
+        expect_absent(f.pool[1], "k");
+        ck_assert_uint_eq(atomic_load(&f.pool[0]->stats.fill_failures), 0);
+        tiers_unref(tiers);
+        fixture_stop(&f);
+    }
+    free(body);
+}
+END_TEST
+
+START_TEST(a_small_body_that_breaks_off_is_a_failed_tier) {
+    fixture_start(&f, 4, true, 0);
+    fake_store(f.pool[2], "k", "broken", 6, HOLD_OWNED);
+    fake_store(f.pool[3], "k", "origin", 6, HOLD_OWNED);
+    fake_cut_bodies(f.pool[2], 3, true);
+    struct tiers *tiers = fixture_tiers(&f, 1, 4, 0, 1, 2, 3);
+    expect_read(&f, tiers, "k", "origin", 6); /* nobody was answered yet: the walk goes on */
+    fixture_settle(&f);
+    expect_absent(f.pool[0], "k"); /* and what it found is no copy for those above */
+    expect_absent(f.pool[1], "k");
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(a_full_spool_cuts_readers_and_leaves_no_copy) {
+    size_t bytes = 3 * FIXTURE_FLIGHT_MOST;
+    char *body = make_body(bytes, 9);
+    fixture_start(&f, 2, true, FIXTURE_FLIGHT_MOST * 2);
+    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    client_start(&clients[0], &f, tiers, "k", NULL);
+    ck_assert_int_eq(client_finish(&clients[0]), ERR_NO_SPACE);
+    close_many(0, 1);
+    fixture_settle(&f);
+    expect_absent(f.pool[0], "k");
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(body);
+}
+END_TEST
+
+START_TEST(rewiring_in_the_middle_of_a_flight) {
+    /* t0 << t1 << t2 becomes t0 << t3 while a read is under way. */
+    fixture_start(&f, 4, false, 0);
+    fake_store(f.pool[2], "k", "old", 3, HOLD_OWNED);
+    fake_store(f.pool[3], "k", "new", 3, HOLD_OWNED);
+    fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
+    struct tiers *before = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    struct tiers *after = fixture_tiers(&f, 2, 2, 0, 3);
+    start_many(before, 0, 1);
+    fake_wait_held(f.pool[2], FAKE_GATE_OPEN, 1);
+    client_start(&clients[1], &f, after, "k", NULL);
+    ck_assert_int_eq(client_finish(&clients[1]), OK); /* does not wait for the old chain */
+    ck_assert_mem_eq(clients[1].body, "new", 3);
+    fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
+    ck_assert_int_eq(client_finish(&clients[0]), OK);
+    ck_assert_mem_eq(clients[0].body, "old", 3); /* finishes on the chain it began with */
+    close_many(0, 2);
+    fixture_settle(&f);
+    expect_stored(f.pool[1], "k", "old", 3, HOLD_CACHED);
+    tiers_unref(before);
+    tiers_unref(after);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(draining_with_cancel_ends_what_is_under_way) {
+    size_t bytes = 700 * 1024;
+    char *body = make_body(bytes, 9);
+    fixture_start(&f, 2, true, 8 << 20);
+    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
+    fake_close_read_gate_at(f.pool[1], 300 * 1024);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, 1);
+    fake_wait_held(f.pool[1], FAKE_GATE_READ, 1);
+    close_many(0, 1);
+    fake_open_gate(f.pool[1], FAKE_GATE_READ);
+    flights_drain(f.flights, true);
+    struct entry *entry = fake_stored(f.pool[0], "k"); /* whole, or not at all */
+    ck_assert(!entry || entry->body->size == bytes);
+    entry_unref(entry);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(body);
+}
+END_TEST
+
+START_TEST(a_waiter_keeps_its_own_deadline) {
+    fixture_start(&f, 2, true, 0);
+    fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, 1);
+    fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+    clients[0].op.deadline_ns = 1;
+    ck_assert_int_eq(client_poll(&clients[0]), ERR_TIMEOUT);
+    close_many(0, 1);
+    fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("flight");
+    TCase *tcase = tcase_create("flight");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, two_hundred_readers_of_a_cold_key_are_one_fetch);
+    tcase_add_test(tcase, two_walks_that_meet_share_the_fetch_below);
+    tcase_add_test(tcase, a_failure_costs_one_reader_and_begins_anew_for_the_others);
+    tcase_add_test(tcase, a_dead_origin_costs_two_fetches);
+    tcase_add_test(tcase, not_found_is_shared);
+    tcase_add_test(tcase, readers_that_leave_do_not_end_the_flight);
+    tcase_add_test(tcase, a_put_during_a_flight_wins);
+    tcase_add_test(tcase, a_delete_during_a_flight_closes_it_to_new_readers);
+    tcase_add_test(tcase, a_delete_during_a_flight_is_not_undone);
+    tcase_add_test(tcase, a_write_at_the_source_closes_the_flight);
+    tcase_add_test(tcase, an_operation_after_the_answer_waits_for_the_copy);
+    tcase_add_test(tcase, readers_tail_a_growing_stream);
+    tcase_add_test(tcase, a_body_of_unknown_length_is_an_entry_when_small);
+    tcase_add_test(tcase, a_source_that_breaks_off_cuts_readers_and_leaves_no_copy);
+    tcase_add_test(tcase, a_small_body_that_breaks_off_is_a_failed_tier);
+    tcase_add_test(tcase, a_full_spool_cuts_readers_and_leaves_no_copy);
+    tcase_add_test(tcase, rewiring_in_the_middle_of_a_flight);
+    tcase_add_test(tcase, draining_with_cancel_ends_what_is_under_way);
+    tcase_add_test(tcase, a_waiter_keeps_its_own_deadline);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
