@@ -133,7 +133,7 @@ static enum err read_vlen(struct op *op, hid_t dataset, hid_t type, struct blob 
 /* The length a variable-length string has: from its reference in the file, or by reading it when that is not in one piece. */
 static enum err vlen_length(struct h5_file *file, struct op *op, hid_t dataset, hid_t type, haddr_t offset,
                             uint64_t *ret_length) {
-    if (offset == HADDR_UNDEF || file->library_only) {
+    if (offset == HADDR_UNDEF) {
         AUTO(blob_unref) struct blob *body = NULL;
         enum err err = read_vlen(op, dataset, type, &body);
         *ret_length = err ? 0 : body->size;
@@ -174,16 +174,15 @@ static enum err trim(struct h5_file *file, struct op *op, H5T_str_t padding, str
 static enum err place(struct h5_file *file, struct op *op, hid_t dataset, hid_t type,
                       struct placement *placement, bool *ret_usable) {
     AUTO(h5_close) hid_t space = H5Dget_space(dataset);
-    AUTO(h5_close) hid_t list = H5Dget_create_plist(dataset);
-    if (space < 0 || list < 0) {
+    if (space < 0) {
         return h5_fail(op, "look at an entry");
     }
     hssize_t points = H5Sget_simple_extent_npoints(space);
     bool single = points == 1 && H5Sget_simple_extent_ndims(space) == 0;
     bool string = H5Tget_class(type) == H5T_STRING;
     size_t element_bytes = H5Tget_size(type);
-    haddr_t offset = H5Dget_offset(dataset);
-    h5_forget(); /* asking a chunked one is an error */
+    haddr_t offset = H5Dget_offset(dataset); /* undefined unless it lies in this file in one piece */
+    h5_forget();
     *ret_usable = true;
     if (string && single && H5Tis_variable_str(type) > 0) {
         placement->kind = VERSION_LIBRARY_TEXT;
@@ -196,9 +195,7 @@ static enum err place(struct h5_file *file, struct op *op, hid_t dataset, hid_t 
     }
     placement->length = (uint64_t)points * element_bytes;
     placement->kind = string && single ? VERSION_TEXT : VERSION_BYTES;
-    bool in_one_piece = H5Pget_layout(list) == H5D_CONTIGUOUS && offset != HADDR_UNDEF &&
-                        !file->library_only && H5Pget_external_count(list) == 0;
-    if (placement->length && !in_one_piece) {
+    if (placement->length && offset == HADDR_UNDEF) {
         placement->kind = string && single ? VERSION_LIBRARY_TEXT : VERSION_LIBRARY_BYTES;
     } else {
         placement->offset = placement->length ? offset : 0;

@@ -42,7 +42,7 @@ static hid_t access_list(void) {
         H5Pset_meta_block_size(list, BLOCK_BYTES) < 0 ||
         H5Pset_small_data_block_size(list, BLOCK_BYTES) < 0 ||
         H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) < 0 || H5Pset_file_locking(list, false, true) < 0 ||
-        H5Pget_mdc_config(list, &cache) < 0 || !set_cache(&cache, 4 * MIB) ||
+        H5Pget_mdc_config(list, &cache) < 0 || !set_cache(&cache, 2 * MIB) ||
         H5Pset_mdc_config(list, &cache) < 0) {
         h5_close(list);
         return H5I_INVALID_HID;
@@ -63,7 +63,7 @@ static hid_t creation_list(void) {
 
 void h5_file_widen_cache(struct h5_file *file, bool wide) {
     H5AC_cache_config_t cache = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
-    if (H5Fget_mdc_config(file->id, &cache) < 0 || !set_cache(&cache, wide ? 64 * MIB : 4 * MIB) ||
+    if (H5Fget_mdc_config(file->id, &cache) < 0 || !set_cache(&cache, wide ? 62 * MIB : 2 * MIB) ||
         H5Fset_mdc_config(file->id, &cache) < 0) {
         h5_forget(); /* only slower */
     }
@@ -154,7 +154,6 @@ static enum err look_at_format(struct h5_file *file, struct op *op) {
         return h5_fail(op, "read the file's properties");
     }
     file->ordered = (order & H5P_CRT_ORDER_INDEXED) != 0;
-    file->library_only = user_block > 0;
     if (!file->writable) {
         return OK;
     }

@@ -30,7 +30,6 @@ struct h5_file {
     bool ordered;                 /* the root group has an index by creation order */
     bool alone;                   /* nobody but us wrote since our last clean close */
     bool convertible;             /* not writable in place, but a copy of it is */
-    bool library_only;            /* a user block: offsets are not the file's */
     char reason[OP_DETAIL_BYTES]; /* why not writable, with the remedy; "" when it is */
     uint64_t ready_bytes; /* the disk has blocks up to here; UINT64_MAX = the file system cannot promise */
     int64_t mark;         /* as in the file; of a file without: H5_MARK_OPEN */

@@ -126,7 +126,7 @@ static enum err remove_entry(struct pool *pool, struct op *op, const struct id *
 
 static enum err list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
                      struct listing *ret_listing) {
-    enum err err = store_await_loaded(store_of(pool), op, LIST_WAIT_NS);
+    enum err err = store_await_ids(store_of(pool), op, LIST_WAIT_NS);
     return err ? err : index_list(&store_of(pool)->index, op, prefix, cursor, limit, ret_listing);
 }
 
@@ -135,7 +135,7 @@ static enum err empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     struct store *store = store_of(pool);
     enum err err = store_check_writable(store, op);
     if (!err) {
-        err = store_await_loaded(store, op, LIST_WAIT_NS);
+        err = store_await_ids(store, op, LIST_WAIT_NS);
     }
     struct index_cursor cursor = {0};
     while (!err && !cursor.at_end) {

@@ -22,6 +22,13 @@ struct scan {
     bool no_memory;
 };
 
+static void tell(struct store *store, atomic_bool *fact) {
+    mutex_lock(&store->mutex);
+    atomic_store(fact, true);
+    cond_broadcast(&store->loading);
+    mutex_unlock(&store->mutex);
+}
+
 static void count_foreign(struct store *store) {
     atomic_fetch_add(&store->foreign, 1);
 }
@@ -95,7 +102,7 @@ void store_scan(void *context) {
         h5_file_widen_cache(store->file, true);
     }
     herr_t result = H5Literate(store->file->root, ordered ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME,
-                               ordered ? H5_ITER_INC : H5_ITER_NATIVE, NULL, scan_link, &scan);
+                               H5_ITER_NATIVE, NULL, scan_link, &scan);
     h5_forget();
     if (!ordered) {
         h5_file_widen_cache(store->file, false);
@@ -105,7 +112,7 @@ void store_scan(void *context) {
         store_poison(store, scan.no_memory ? "the index of the file does not fit into memory"
                                            : "the file's root group cannot be read: the file is damaged");
     } else if (result == 0) {
-        atomic_store(&store->names_complete, true);
+        tell(store, &store->names_complete);
     }
 }
 
@@ -194,10 +201,7 @@ bool store_load_slice(struct store *store) {
         return true;
     }
     if (atomic_load(&store->names_complete) && !atomic_load(&store->loaded)) {
-        mutex_lock(&store->mutex);
-        atomic_store(&store->loaded, true);
-        cond_broadcast(&store->loaded_cond);
-        mutex_unlock(&store->mutex);
+        tell(store, &store->loaded);
     }
     return false;
 }

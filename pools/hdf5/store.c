@@ -107,7 +107,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     store->link_list = H5I_INVALID_HID;
     store->limits = options->limits;
     mutex_init(&store->mutex, RANK_KIND_INNER);
-    cond_init(&store->loaded_cond);
+    cond_init(&store->loading);
     index_init(&store->index);
     commit_init(&store->commit, &commit_ops, store);
     SLIST_INIT(&store->released);
@@ -125,6 +125,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     if (err) {
         return err;
     }
+    store->ours = store->file->marked;
     err = settle_writable(store, op, options->read_only);
     if (err) {
         return err;
@@ -135,7 +136,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     }
     struct op wait;
     op_init(&wait, 0, 0);
-    (void)store_await_loaded(store, &wait, OPEN_WAIT_NS); /* loading goes on behind */
+    (void)store_await_loaded(store, &wait, OPEN_WAIT_NS); /* if not, it goes on behind */
     *ret_store = STEAL(store);
     return OK;
 }
@@ -152,7 +153,7 @@ void store_close(struct store *store) {
     commit_fini(&store->commit);
     index_fini(&store->index);
     h5_file_unref(store->file);
-    cond_fini(&store->loaded_cond);
+    cond_fini(&store->loading);
     mutex_fini(&store->mutex);
     free(store->path);
     free(store);
@@ -170,7 +171,7 @@ void store_poison(struct store *store, const char *sentence) {
         snprintf(store->reason, sizeof store->reason, "%s", sentence);
         atomic_store(&store->poisoned, true);
     }
-    cond_broadcast(&store->loaded_cond);
+    cond_broadcast(&store->loading);
     mutex_unlock(&store->mutex);
 }
 
@@ -228,18 +229,24 @@ void store_release_reservation(struct store *store, struct reservation *take_res
     commit_poke(&store->commit);
 }
 
-enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns) {
-    if (atomic_load(&store->loaded)) {
-        return OK;
-    }
+static bool ids_known(struct store *store) {
+    return atomic_load(&store->loaded) || (store->ours && atomic_load(&store->names_complete));
+}
+
+static bool all_known(struct store *store) {
+    return atomic_load(&store->loaded);
+}
+
+static enum err await(struct store *store, struct op *op, uint64_t most_ns,
+                      bool (*known)(struct store *store)) {
     uint64_t until_ns = clock_now_ns() + op_left_ns(op, most_ns);
     mutex_lock(&store->mutex);
     bool in_time = true;
-    while (!atomic_load(&store->loaded) && !atomic_load(&store->poisoned) && in_time) {
-        in_time = cond_wait_until(&store->loaded_cond, &store->mutex, until_ns);
+    while (!known(store) && !atomic_load(&store->poisoned) && in_time) {
+        in_time = cond_wait_until(&store->loading, &store->mutex, until_ns);
     }
     mutex_unlock(&store->mutex);
-    if (atomic_load(&store->loaded)) {
+    if (known(store)) {
         return OK;
     }
     if (atomic_load(&store->poisoned)) {
@@ -250,4 +257,12 @@ enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns
     op_fail(op, REASON_LOADING, "the index of the file is still loading");
     op->fault.retry_after_s = 1;
     return ERR_BUSY;
+}
+
+enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) {
+    return ids_known(store) ? OK : await(store, op, most_ns, ids_known);
+}
+
+enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns) {
+    return all_known(store) ? OK : await(store, op, most_ns, all_known);
 }

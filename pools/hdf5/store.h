@@ -55,11 +55,12 @@ struct store {
     atomic_bool evictable;      /* cached copies may make room */
     atomic_bool names_complete; /* an id that is not in the index is not in the file */
     atomic_bool loaded;
+    bool ours; /* the file bears our mark; set at open */
     atomic_bool poisoned;
     atomic_bool writable;         /* the file, or a copy that a first write makes of it */
     atomic_uint_fast64_t foreign; /* links that are no entries */
     struct mutex mutex;           /* RANK_KIND_INNER: the fields below */
-    struct cond loaded_cond;
+    struct cond loading;          /* signalled when names_complete, loaded or poisoned came true */
     char reason[OP_DETAIL_BYTES]; /* why poisoned or read-only */
     struct reservation_list released;
     /* The thread only */
@@ -116,7 +117,10 @@ enum err store_submit(struct store *store, struct op *op, struct store_request *
 void store_release_version(struct store *store, struct version *take_version);
 /* Without linking it. Never blocks. */
 void store_release_reservation(struct store *store, struct reservation *take_reservation);
-/* Waits until everything is loaded; ERR_BUSY (REASON_LOADING) when that takes longer than most_ns. */
+/* Waits until every id is known; ERR_BUSY (REASON_LOADING) when that takes longer than most_ns. In a file that only we
+ * make, names are ids; in others each object has to be looked at. */
+enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) MUST_USE;
+/* The same until everything is loaded. */
 enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns);
 void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 

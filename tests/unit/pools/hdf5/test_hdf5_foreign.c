@@ -253,6 +253,68 @@ START_TEST(other_shapes_are_read_and_kept) {
 }
 END_TEST
 
+/* What cannot be written in place: a user block, and free space kept in the file. */
+static void make_awkward_file(bool user_block) {
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    h5_enter();
+    char *path = fixture_path(&fixture, "p.h5");
+    hid_t list = H5Pcreate(H5P_FILE_CREATE);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
+    if (user_block) {
+        H5Pset_userblock(list, 512);
+    } else {
+        H5Pset_file_space_strategy(list, H5F_FSPACE_STRATEGY_FSM_AGGR, true, 1);
+    }
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, list, access);
+    free(path);
+    ck_assert_int_ge(file, 0);
+    hsize_t ten = 10;
+    hid_t row = H5Screate_simple(1, &ten, NULL);
+    write_data(file, "old", H5T_STD_U8LE, row, H5P_DEFAULT, "0123456789");
+    hid_t note = H5Acreate2(file, "note", H5T_STD_U8LE, row, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(note, H5T_STD_U8LE, "abcdefghij");
+    H5Aclose(note);
+    H5Sclose(row);
+    H5Pclose(list);
+    H5Pclose(access);
+    ck_assert_int_ge(H5Fclose(file), 0);
+}
+
+START_TEST(a_file_that_cannot_be_written_in_place_is_copied) {
+    make_awkward_file(_i == 1);
+    off_t size = size_of("p.h5");
+    fixture_reopen(&fixture, NULL);
+    expect_text(fixture.pool, "old", "0123456789");
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id id = id_of("old");
+    struct reader *reader = NULL;
+    ck_assert_int_eq(pool_open_reader(fixture.pool, &op, &id, NULL, &reader), OK);
+    put_text(fixture.pool, "new", "1");
+    put_text(fixture.pool, "old", "2");
+    char bytes[16];
+    size_t count = 0;
+    ck_assert_int_eq(reader_read(reader, &op, bytes, sizeof bytes, &count), OK); /* in the original */
+    ck_assert_uint_eq(count, 10);
+    ck_assert_mem_eq(bytes, "0123456789", 10);
+    reader_close(reader);
+    ck_assert_int_eq(size_of("p.h5.original"), size);
+    fixture_reopen(&fixture, NULL);
+    expect_text(fixture.pool, "new", "1");
+    expect_text(fixture.pool, "old", "2");
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    h5_enter();
+    char *path = fixture_path(&fixture, "p.h5");
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    free(path);
+    ck_assert_int_gt(H5Aexists(file, "note"), 0);
+    H5Fclose(file);
+}
+END_TEST
+
 START_TEST(what_is_no_hdf5_file_is_refused) {
     pool_unref(fixture.pool);
     fixture.pool = NULL;
@@ -433,6 +495,7 @@ int main(void) {
     tcase_add_test(tcase, laila_files_are_served_as_they_are);
     tcase_add_test(tcase, the_first_write_converts_a_laila_file);
     tcase_add_test(tcase, other_shapes_are_read_and_kept);
+    tcase_add_loop_test(tcase, a_file_that_cannot_be_written_in_place_is_copied, 0, 2);
     tcase_add_test(tcase, what_is_no_hdf5_file_is_refused);
     tcase_add_test(tcase, damage_is_found);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);
