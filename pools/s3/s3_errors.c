@@ -1,4 +1,4 @@
-/* s3_errors.c - the table, read from the top: the first row whose code (if it names one) and status (if it names one) fit.
+/* s3_errors.c - the table. A code that has a row decides; else the status; else the last row.
  *
  * Codes are those of the S3 API reference and of what Swift, Ceph, R2 and B2 are known to answer. The server's own message
  * is never passed on: it may quote keys, canonical requests and account names.
@@ -92,14 +92,23 @@ static const struct s3_error_row rows[] = {
     {0, "", REASON_BAD_ANSWER, RETRY_NEVER, "the store's answer has no known meaning"},
 };
 
-const struct s3_error_row *s3_errors_find(unsigned status, const char *code) {
-    const struct s3_error_row *row = rows;
-    while ((row->status != 0 && row->status != status) ||
-           (row->code[0] != '\0' && strcmp(row->code, code) != 0)) {
-        row++;
+/* The row of that very code and status, or NULL. */
+static const struct s3_error_row *find_row(unsigned status, const char *code) {
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (rows[i].status == status && strcmp(rows[i].code, code) == 0) {
+            return &rows[i];
+        }
     }
-    /* Statuses nobody listed above 500 are the store's trouble too. */
-    return row->status == 0 && row->code[0] == '\0' && status > 500 ? s3_errors_find(500, "") : row;
+    return NULL;
+}
+
+const struct s3_error_row *s3_errors_find(unsigned status, const char *code) {
+    const struct s3_error_row *row = code[0] != '\0' ? find_row(0, code) : NULL;
+    row = row ? row : find_row(status, "");
+    if (!row && status > 500) {
+        row = find_row(500, ""); /* what nobody listed above 500 is the store's trouble too */
+    }
+    return row ? row : &rows[ARRAY_COUNT(rows) - 1];
 }
 
 enum err s3_errors_record(struct op *op, const struct s3_refusal *refusal, enum retry_cause *ret_cause) {
