@@ -75,12 +75,8 @@ enum err percent_decode_canonical(const char *text, size_t count, char *ret_text
     return percent_decode(text, count, ret_text, ret_bytes);
 }
 
-/* What a leading byte promises: how many bytes follow, its own bits, the lowest code they may give. */
+/* What a leading byte above ASCII promises: how many bytes follow, its own bits, the lowest code they may give. */
 static bool utf8_lead(unsigned char byte, struct utf8 *state) {
-    if (byte < 0x80) {
-        *state = (struct utf8){0};
-        return true;
-    }
     if (byte >= 0xc2 && byte <= 0xdf) {
         *state = (struct utf8){.need = 1, .lowest = 0x80, .code = byte & 0x1fU};
         return true;
@@ -100,7 +96,7 @@ bool utf8_step(struct utf8 *state, const void *bytes, size_t count) {
     const unsigned char *at = bytes;
     for (size_t i = 0; i < count; i++) {
         if (!state->need) {
-            if (!utf8_lead(at[i], state)) {
+            if (at[i] >= 0x80 && !utf8_lead(at[i], state)) { /* most ids are ASCII */
                 return false;
             }
             continue;
