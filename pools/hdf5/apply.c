@@ -21,14 +21,14 @@ static struct store_request *request_of(struct request *request) {
     return CONTAINER_OF(request, struct store_request, request);
 }
 
-enum err store_begin_change(struct store *store, struct op *op) {
+enum err store_begin_change(struct store *store, struct op *op, bool grows) {
     enum err err = store_check_writable(store, op);
     if (!err && store->file->convertible) {
         err = store_convert(store, op);
     }
     int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
-    if (!err) {
-        err = h5_file_make_room(store->file, op, 0);
+    if (!err && grows) {
+        err = h5_file_make_room(store->file, op);
     }
     if (!err && (!store->file->marked || store->file->mark != mark)) {
         err = h5_file_set_mark(store->file, op, mark);
@@ -203,7 +203,7 @@ static enum err put(struct store *store, struct store_request *request) {
         err = judge(request, record ? record_latest(record) : NULL);
     }
     if (!err) {
-        err = store_begin_change(store, op);
+        err = store_begin_change(store, op, true);
     }
     if (!err) {
         err = store_make_room(store, op, record, request->length);
@@ -248,7 +248,7 @@ static enum err remove_one(struct store *store, struct op *op, const struct id *
         *ret_existed = false;
         return err;
     }
-    err = store_begin_change(store, op);
+    err = store_begin_change(store, op, false);
     if (!err) {
         err = store_unlink(store, op, record);
     }
@@ -258,22 +258,45 @@ static enum err remove_one(struct store *store, struct op *op, const struct id *
     return err;
 }
 
+struct doomed {
+    uint64_t address;
+    const char *id;
+};
+
+static int by_address(const void *a, const void *b) {
+    const struct doomed *left = a;
+    const struct doomed *right = b;
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
+/* In the order of the file: neighbours share the blocks in which the group keeps its links. */
 static enum err remove_many(struct store *store, struct store_request *request) {
-    for (size_t i = 0; i < request->ids->count; i++) {
-        struct id id = id_trusted(request->ids->ids[i], strlen(request->ids->ids[i]));
-        bool existed = false;
-        enum err err = remove_one(store, request->request.op, &id, NULL, NULL, &existed);
-        if (err) {
-            return err;
-        }
-        request->removed += existed;
+    const struct listing *ids = request->ids;
+    struct doomed *doomed = calloc(ids->count + 1, sizeof *doomed);
+    if (!doomed) {
+        return op_no_memory(request->request.op);
     }
-    return OK;
+    for (size_t i = 0; i < ids->count; i++) {
+        struct id id = id_trusted(ids->ids[i], strlen(ids->ids[i]));
+        const struct record *record = index_find(&store->index, &id);
+        const struct version *version = record ? record_latest(record) : NULL;
+        doomed[i] = (struct doomed){.address = version ? version->address : 0, .id = ids->ids[i]};
+    }
+    qsort(doomed, ids->count, sizeof *doomed, by_address);
+    enum err err = OK;
+    for (size_t i = 0; !err && i < ids->count; i++) {
+        struct id id = id_trusted(doomed[i].id, strlen(doomed[i].id));
+        bool existed = false;
+        err = remove_one(store, request->request.op, &id, NULL, NULL, &existed);
+        request->removed += existed && !err;
+    }
+    free(doomed);
+    return err;
 }
 
 static enum err reserve(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
-    enum err err = store_begin_change(store, op);
+    enum err err = store_begin_change(store, op, true);
     if (!err) {
         err = store_make_room(store, op, index_find(&store->index, request->id), request->length);
     }
@@ -316,7 +339,7 @@ static enum err learn(struct store *store, struct store_request *request) {
         return OK;
     }
     AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
-    enum err err = store_begin_change(store, request->request.op);
+    enum err err = store_begin_change(store, request->request.op, false);
     if (!err) {
         err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
     }

@@ -286,18 +286,20 @@ enum err h5_file_size(struct h5_file *file, struct op *op, uint64_t *ret_bytes) 
     return OK;
 }
 
-enum err h5_file_make_room(struct h5_file *file, struct op *op, uint64_t bytes) {
+enum err h5_file_make_room(struct h5_file *file, struct op *op) {
     uint64_t size = 0;
     enum err err = h5_file_size(file, op, &size);
-    if (err) {
+    uint64_t need = size + METADATA_ROOM_BYTES;
+    if (err || need <= file->ready_bytes) {
         return err;
     }
-    uint64_t need = size + bytes + METADATA_ROOM_BYTES;
-    if (need <= file->ready_bytes) {
-        return OK;
+    struct stat status;
+    if (file->ready_bytes == 0 && fstat(file->fd, &status) == 0) {
+        file->ready_bytes = (uint64_t)status.st_size;
     }
+    uint64_t from = file->ready_bytes < size ? file->ready_bytes : size;
     uint64_t ahead = AHEAD_BYTES;
-    while (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)size, (off_t)(need + ahead - size)) != 0) {
+    while (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(need + ahead - from)) != 0) {
         if (errno == EINTR) {
             continue;
         }
@@ -315,10 +317,19 @@ enum err h5_file_make_room(struct h5_file *file, struct op *op, uint64_t bytes) 
 }
 
 enum err h5_file_flush(struct h5_file *file, struct op *op) {
-    if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0) {
-        return h5_fail(op, "flush the file");
+    uint64_t before = 0;
+    uint64_t after = 0;
+    enum err err = h5_file_size(file, op, &before);
+    if (!err && H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0) {
+        err = h5_fail(op, "flush the file");
     }
-    return OK;
+    if (!err) {
+        err = h5_file_size(file, op, &after);
+    }
+    if (!err && after < before && file->ready_bytes != UINT64_MAX) {
+        file->ready_bytes = after; /* cut off there, and the blocks asked for ahead with it */
+    }
+    return err;
 }
 
 enum err h5_file_set_mark(struct h5_file *file, struct op *op, int64_t mark) {

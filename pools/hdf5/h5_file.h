@@ -50,8 +50,9 @@ struct h5_file *h5_file_ref(struct h5_file *file);
 void h5_file_unref(struct h5_file *file);
 DEFINE_AUTO(struct h5_file, h5_file_unref)
 
-/* Makes sure that the disk has room for `bytes` more before anything is changed: ERR_NO_SPACE here leaves the file as it is. */
-enum err h5_file_make_room(struct h5_file *file, struct op *op, uint64_t bytes) MUST_USE;
+/* Makes sure that the disk has blocks for all that is allocated and for the metadata of a batch, before anything is
+ * written: ERR_NO_SPACE here leaves the file as it is. */
+enum err h5_file_make_room(struct h5_file *file, struct op *op) MUST_USE;
 /* The end of the allocated space. */
 enum err h5_file_size(struct h5_file *file, struct op *op, uint64_t *ret_bytes) MUST_USE;
 /* Everything the library holds back goes to the operating system. */

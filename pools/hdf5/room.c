@@ -78,10 +78,7 @@ static enum err create_within(struct store *store, struct op *op, enum version_k
     uint64_t before = 0;
     uint64_t after = 0;
     AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
-    enum err err = h5_file_make_room(store->file, op, length);
-    if (!err) {
-        err = h5_file_size(store->file, op, &before);
-    }
+    enum err err = h5_file_size(store->file, op, &before);
     if (!err) {
         err = dataset_create(store->file, op, kind, length, &dataset, ret_placement);
     }
@@ -92,6 +89,9 @@ static enum err create_within(struct store *store, struct op *op, enum version_k
     if (!err && most && after > before && after > most) {
         err =
             op_fail(op, REASON_NO_SPACE, "the file may not grow beyond %llu bytes", (unsigned long long)most);
+    }
+    if (!err && after > before) {
+        err = h5_file_make_room(store->file, op); /* closing the dataset undoes all of it */
     }
     if (!err) {
         *ret_dataset = h5_steal(&dataset);

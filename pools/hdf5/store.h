@@ -135,8 +135,8 @@ void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
 /* Unlinks a record's dataset, holds it and stages the removal. */
 enum err store_unlink(struct store *store, struct op *op, struct record *record) MUST_USE;
-/* Must come before any change of the file. */
-enum err store_begin_change(struct store *store, struct op *op) MUST_USE;
+/* Must come before any change of the file. What only removes does not ask for room on the disk. */
+enum err store_begin_change(struct store *store, struct op *op, bool grows) MUST_USE;
 
 /* room.c: evicts cached copies if need be and allowed. record NULL = a new entry. ERR_TOO_LARGE, ERR_NO_SPACE: nothing was changed. */
 enum err store_make_room(struct store *store, struct op *op, struct record *record, uint64_t length) MUST_USE;
