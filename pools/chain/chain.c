@@ -34,6 +34,7 @@ struct chain_read {
     struct meta meta; /* READY */
     struct entry *entry;
     struct reader *reader;
+    struct pool *direct; /* a reference to where a DIRECT answer sent us */
     struct stream *stream;
     struct stream_listener listener;
     uint64_t offset;
@@ -150,6 +151,8 @@ static enum err look(struct chain_read *read, struct op *op, struct pool *pool) 
     err = read_whole(read, op, reader);
     if (!err) {
         meta_copy(&read->meta, &read->entry->meta);
+    } else if (!op->fault.pool[0]) {
+        memcpy(op->fault.pool, pool->nickname, sizeof op->fault.pool);
     }
     return err;
 }
@@ -205,12 +208,13 @@ static enum err take_answer(struct chain_read *read, struct op *op, struct fligh
     case FLIGHT_DIRECT:
         break;
     }
-    if (look(read, op, answer->pool) == OK) {
-        read->state = READ_READY;
-        return OK;
+    pool_unref(read->direct);
+    read->direct = answer->pool;
+    enum err err = look(read, op, read->direct);
+    read->state = err ? READ_FRESH : READ_READY; /* gone again, or failing: a new walk tells */
+    if (err) {
+        err = op_check(op);
     }
-    read->state = READ_FRESH; /* gone again, or failing: a new walk tells */
-    enum err err = op_check(op);
     return err ? fail(read, op, err) : OK;
 }
 
@@ -295,6 +299,7 @@ void chain_read_close(struct chain_read *read) {
     if (read->state == READ_READY) {
         meta_fini(&read->meta);
     }
+    pool_unref(read->direct);
     tiers_unref(read->tiers);
     free(read->reports);
     free(read);

@@ -29,6 +29,9 @@ static void record_locked(struct flight *flight, enum err err, bool not_owned) {
     flight->result = TIER_FAILED;
     flight->failed_kind = err;
     flight->fault = flight->op.fault;
+    if (!flight->fault.pool[0]) {
+        memcpy(flight->fault.pool, flight->pool->nickname, sizeof flight->fault.pool);
+    }
     flight->spoiled = !not_owned;
 }
 
@@ -129,6 +132,9 @@ static void publish_direct(struct flight *flight, struct reader *take_reader) {
     flight_todo_run(&todo);
 }
 
+/* Returns the flight that this thread is to look for next, as step_down does. */
+static struct flight *tend_source(struct flight *flight, bool is_published);
+
 static struct flight *begin_source(struct flight *flight, struct reader *take_reader) {
     struct flights *flights = flight->flights;
     mutex_lock(&flights->mutex);
@@ -137,9 +143,12 @@ static struct flight *begin_source(struct flight *flight, struct reader *take_re
         return NULL;
     }
     mutex_unlock(&flights->mutex);
+    /* A small body from a disk is sooner read than handed to another thread. */
+    bool here = !flight->pool->capabilities.remote &&
+                take_reader->meta.size_bytes <= flights->limits.entry_most_bytes;
     struct stream *stream = NULL;
-    enum err err = stream_open(&flight->op, flights->executor, flights->spool_dir, &flights->limits,
-                               take_reader, &stream);
+    enum err err = stream_open(&flight->op, here ? NULL : flights->executor, flights->spool_dir,
+                               &flights->limits, take_reader, &stream);
     if (err) {
         return step_down(flight, err);
     }
@@ -152,9 +161,54 @@ static struct flight *begin_source(struct flight *flight, struct reader *take_re
         stream_cancel(stream);
     }
     mutex_unlock(&flights->mutex);
+    if (here) {
+        return tend_source(flight, false);
+    }
     flight->listener = (struct stream_listener){.waker = strand_waker(&flight->strand)};
     stream_listen(stream, &flight->listener);
     strand_wake(&flight->strand);
+    return NULL;
+}
+
+/* The stream broke off before anybody was answered: to the walk this tier failed. */
+static struct flight *lose_source(struct flight *flight, enum err err) {
+    struct meta meta;
+    stream_meta(flight->stream, &meta);
+    err = judge(err, &flight->op.fault, meta.hold);
+    meta_fini(&meta);
+    stream_unlisten(flight->stream, &flight->listener);
+    mutex_lock(&flight->flights->mutex);
+    struct stream *stream = flight->stream;
+    flight->stream = NULL;
+    flight->tending = false;
+    mutex_unlock(&flight->flights->mutex);
+    stream_unref(stream);
+    return step_down(flight, err);
+}
+
+static struct flight *tend_source(struct flight *flight, bool is_published) {
+    struct flights *flights = flight->flights;
+    struct flight_todo todo = {0};
+    enum err err = is_published ? OK : stream_ready(flight->stream, &flight->op);
+    if (err) {
+        return err == ERR_AGAIN ? NULL : lose_source(flight, err);
+    }
+    bool ended = stream_ended(flight->stream);
+    if (ended) {
+        stream_unlisten(flight->stream, &flight->listener);
+    }
+    mutex_lock(&flights->mutex);
+    flight->tending = !ended;
+    if (!is_published) {
+        flight->kind = FLIGHT_STREAM;
+        flight_publish_locked(flight, &todo);
+    } else if (ended) {
+        flight_settle_locked(flight, &todo);
+    } else {
+        flight_end_if_deserted_locked(flight);
+    }
+    mutex_unlock(&flights->mutex);
+    flight_todo_run(&todo);
     return NULL;
 }
 
@@ -169,49 +223,6 @@ static void walk(struct flight *flight) {
     }
 }
 
-/* The stream broke off before anybody was answered: to the walk this tier failed. */
-static void lose_source(struct flight *flight, enum err err) {
-    struct meta meta;
-    stream_meta(flight->stream, &meta);
-    err = judge(err, &flight->op.fault, meta.hold);
-    meta_fini(&meta);
-    stream_unlisten(flight->stream, &flight->listener);
-    mutex_lock(&flight->flights->mutex);
-    struct stream *stream = flight->stream;
-    flight->stream = NULL;
-    flight->tending = false;
-    mutex_unlock(&flight->flights->mutex);
-    stream_unref(stream);
-    walk(step_down(flight, err));
-}
-
-static void tend_source(struct flight *flight, bool is_published) {
-    struct flights *flights = flight->flights;
-    struct flight_todo todo = {0};
-    enum err err = is_published ? OK : stream_ready(flight->stream, &flight->op);
-    if (err == ERR_AGAIN) {
-        return;
-    }
-    if (err) {
-        lose_source(flight, err);
-        return;
-    }
-    bool ended = stream_ended(flight->stream);
-    if (ended) {
-        stream_unlisten(flight->stream, &flight->listener);
-    }
-    mutex_lock(&flights->mutex);
-    flight->tending = !ended;
-    if (!is_published) {
-        flight->kind = FLIGHT_STREAM;
-        flight_publish_locked(flight, &todo);
-    } else {
-        flight_settle_locked(flight, &todo);
-    }
-    mutex_unlock(&flights->mutex);
-    flight_todo_run(&todo);
-}
-
 void flight_step(struct strand *strand) {
     struct flight *flight = CONTAINER_OF(strand, struct flight, strand);
     mutex_lock(&flight->flights->mutex);
@@ -221,7 +232,7 @@ void flight_step(struct strand *strand) {
     if (state == FLIGHT_LOOKING) {
         walk(flight);
     } else if (tending) {
-        tend_source(flight, state == FLIGHT_PUBLISHED);
+        walk(tend_source(flight, state == FLIGHT_PUBLISHED));
     }
 }
 
@@ -260,8 +271,10 @@ enum err flight_poll(struct flights *flights, struct flight_ticket *ticket,
     struct flight *flight = ticket->flight;
     enum err err = flight->state < FLIGHT_PUBLISHED ? ERR_AGAIN : OK;
     if (!err) {
-        *ret_answer = (struct flight_answer){.kind = flight->kind, .pool = flight->direct};
-        if (flight->kind == FLIGHT_STREAM) {
+        *ret_answer = (struct flight_answer){.kind = flight->kind};
+        if (flight->kind == FLIGHT_DIRECT) {
+            ret_answer->pool = pool_ref(flight->direct);
+        } else if (flight->kind == FLIGHT_STREAM) {
             ret_answer->stream = stream_ref(flight->stream);
         } else if (flight->kind == FLIGHT_FAILED) {
             ret_answer->fault = flight->fault;

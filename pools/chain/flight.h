@@ -54,7 +54,7 @@ enum flight_answer_kind { FLIGHT_DIRECT, FLIGHT_STREAM, FLIGHT_ABSENT, FLIGHT_FA
 
 struct flight_answer {
     enum flight_answer_kind kind;
-    struct pool *pool;     /* DIRECT: borrowed from the ticket's tiers */
+    struct pool *pool;     /* DIRECT: a reference */
     struct stream *stream; /* STREAM: a reference */
     struct fault fault;    /* FAILED */
 };

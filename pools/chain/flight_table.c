@@ -370,6 +370,17 @@ void flight_settle_locked(struct flight *flight, struct flight_todo *todo) {
     }
 }
 
+/* References are only made under the lock, from the table or by those who hold one: the counts cannot rise behind our back. */
+void flight_end_if_deserted_locked(struct flight *flight) {
+    const unsigned own =
+        2; /* of a flight: the unfinished one's and its strand's; of a stream: its flight's and its producer's */
+    if (!flight->unfinished_above && atomic_load(&flight->refs) == own &&
+        stream_refs(flight->stream) == own) {
+        leave_table_locked(flight);
+        stream_cancel(flight->stream);
+    }
+}
+
 void flight_todo_run(struct flight_todo *todo) {
     while (todo->fills) { /* the last published first: the tiers nearest the readers */
         struct flight *flight = todo->fills;

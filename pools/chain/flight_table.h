@@ -97,6 +97,9 @@ void flight_follow_locked(struct flight *flight, struct flight *lower, struct fl
 void flight_publish_locked(struct flight *flight, struct flight_todo *todo);
 /* Finishes the flight, and those below that were waiting for it, when nothing is left to do. */
 void flight_settle_locked(struct flight *flight, struct flight_todo *todo);
+/* A growing stream that no reader, no copy and no flight above is left for ends here; nobody can join any more. Called from the
+ * source's own strand. */
+void flight_end_if_deserted_locked(struct flight *flight);
 /* Whether, as far as is known, the tier may get a copy of what is found below it. */
 bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below);
 void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket);

@@ -67,6 +67,10 @@ void stream_unref(struct stream *stream) {
     free(stream);
 }
 
+unsigned stream_refs(struct stream *stream) {
+    return atomic_load(&stream->refs);
+}
+
 void stream_cancel(struct stream *stream) {
     atomic_store(&stream->op.cancelled, true);
 }
@@ -250,7 +254,11 @@ enum err stream_open(struct op *op, struct executor *executor, struct spool_dir 
     }
     stream->producer.run = produce;
     *ret_stream = stream_ref(stream); /* the other reference is the producer's */
-    executor_submit(executor, LANE_FETCH, &stream->producer);
+    if (executor) {
+        executor_submit(executor, LANE_FETCH, &stream->producer);
+    } else {
+        produce(&stream->producer);
+    }
     return OK;
 }
 

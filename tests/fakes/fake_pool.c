@@ -39,11 +39,12 @@ static struct fake *fake_of(struct pool *pool) {
     return CONTAINER_OF(pool, struct fake, pool);
 }
 
-static void pass_gate_locked(struct fake *fake, enum fake_gate which) {
+/* `offset` is where a body is being read from; 0 at the other gates. */
+static void pass_gate_locked(struct fake *fake, enum fake_gate which, uint64_t offset) {
     struct gate *gate = &fake->gates[which];
     gate->held++;
     cond_broadcast(&fake->changed);
-    while (gate->closed) {
+    while (gate->closed && offset >= gate->from_offset) {
         cond_wait_until(&fake->changed, &fake->mutex, 0);
     }
     gate->held--;
@@ -91,11 +92,10 @@ static enum err fake_read(struct reader *reader, struct op *op, void *ret_bytes,
     struct fake *fake = self->fake;
     uint64_t end = self->entry->body->size;
     mutex_lock(&fake->mutex);
-    struct gate *gate = &fake->gates[FAKE_GATE_READ];
-    if (gate->closed && self->offset < gate->from_offset) {
-        end = gate->from_offset < end ? gate->from_offset : end;
-    } else {
-        pass_gate_locked(fake, FAKE_GATE_READ);
+    pass_gate_locked(fake, FAKE_GATE_READ, self->offset);
+    const struct gate *gate = &fake->gates[FAKE_GATE_READ];
+    if (gate->closed && gate->from_offset < end) {
+        end = gate->from_offset;
     }
     uint64_t cut_after = fake->cut_after;
     bool lies = fake->cut_lies;
@@ -108,6 +108,9 @@ static enum err fake_read(struct reader *reader, struct op *op, void *ret_bytes,
     size_t count = left < cap ? (size_t)left : cap;
     memcpy(ret_bytes, self->entry->body->data + self->offset, count);
     self->offset += count;
+    mutex_lock(&fake->mutex);
+    fake->counts.read_bytes += count;
+    mutex_unlock(&fake->mutex);
     *ret_count = count;
     return OK;
 }
@@ -127,7 +130,7 @@ static enum err fake_open_reader(struct pool *pool, struct op *op, const struct 
     struct fake *fake = fake_of(pool);
     mutex_lock(&fake->mutex);
     fake->counts.opens++;
-    pass_gate_locked(fake, FAKE_GATE_OPEN);
+    pass_gate_locked(fake, FAKE_GATE_OPEN, 0);
     if (fake->open_failures) {
         fake->open_failures -= fake->open_failures != UINT_MAX;
         enum reason reason = fake->open_reason;
@@ -196,7 +199,7 @@ static enum err put(struct fake *fake, struct op *op, const char *id, struct ent
                     struct commit_result *ret_result) {
     enum err err = OK;
     mutex_lock(&fake->mutex);
-    pass_gate_locked(fake, FAKE_GATE_COMMIT);
+    pass_gate_locked(fake, FAKE_GATE_COMMIT, 0);
     struct stored *stored = *find_locked(fake, id);
     if (fence && (!fence_holds(fence) || (stored && stored->entry->meta.hold == HOLD_OWNED))) {
         err = ERR_SUPERSEDED;

@@ -9,7 +9,8 @@
 #include "pools/pool.h"
 
 struct fake_counts {
-    unsigned opens;   /* open_reader */
+    unsigned opens; /* open_reader */
+    uint64_t read_bytes;
     unsigned stats;   /* stat */
     unsigned commits; /* successful commits and put_entry */
     unsigned writers; /* open_writer and put_entry */

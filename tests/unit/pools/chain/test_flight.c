@@ -3,10 +3,12 @@
  * Concurrency is ordered by the fake pools' gates: while a gate is closed the fetch stands still at a known place.
  */
 #include "pools/base/hash.h"
+#include "pools/chain/flight_table.h"
 #include "tests/unit/pools/chain/chain_fixture.h"
 
 #include <check.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -513,6 +515,38 @@ START_TEST(draining_with_cancel_ends_what_is_under_way) {
 }
 END_TEST
 
+static bool is_table_empty(void) {
+    mutex_lock(&f.flights->mutex);
+    bool empty = f.flights->open.count == 0;
+    mutex_unlock(&f.flights->mutex);
+    return empty;
+}
+
+START_TEST(a_large_body_that_nobody_takes_any_more_is_not_fetched_to_its_end) {
+    size_t bytes = 8 << 20;
+    char *body = make_body(bytes, 9);
+    fixture_start(&f, 2, true, 64 << 20);
+    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
+    fake_fail_fills(f.pool[0], REASON_TOO_LARGE);
+    fake_close_read_gate_at(f.pool[1], 100 * 1024);
+    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+    start_many(tiers, 0, 1);
+    ck_assert_int_eq(client_wait(&clients[0]), OK);
+    fake_wait_held(f.pool[1], FAKE_GATE_READ, 1);
+    close_many(0, 1);
+    fake_close_read_gate_at(f.pool[1], 600 * 1024); /* it grows a little more, and finds itself alone */
+    while (!is_table_empty()) {
+        sched_yield();
+    }
+    fake_open_gate(f.pool[1], FAKE_GATE_READ);
+    fixture_settle(&f);
+    ck_assert_uint_lt(fake_counts(f.pool[1]).read_bytes, bytes / 2);
+    tiers_unref(tiers);
+    fixture_stop(&f);
+    free(body);
+}
+END_TEST
+
 START_TEST(a_waiter_keeps_its_own_deadline) {
     fixture_start(&f, 2, true, 0);
     fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
@@ -551,6 +585,7 @@ int main(void) {
     tcase_add_test(tcase, a_full_spool_cuts_readers_and_leaves_no_copy);
     tcase_add_test(tcase, rewiring_in_the_middle_of_a_flight);
     tcase_add_test(tcase, draining_with_cancel_ends_what_is_under_way);
+    tcase_add_test(tcase, a_large_body_that_nobody_takes_any_more_is_not_fetched_to_its_end);
     tcase_add_test(tcase, a_waiter_keeps_its_own_deadline);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
