@@ -14,10 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MOST_ORIGINALS 100
@@ -139,9 +139,11 @@ static enum err keep_original(struct op *op, const char *path) {
 
 /* The names are changed already; should this fail, a crash may bring the original back under its old name. */
 static void sync_directory(const char *path) {
-    char text[PATH_MAX];
-    snprintf(text, sizeof text, "%s", path);
-    int fd = open(dirname(text), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char directory[PATH_MAX];
+    const char *name = strrchr(path, '/'); /* paths of stores are absolute */
+    int length = snprintf(directory, sizeof directory, "%.*s", (int)(name - path + 1), path);
+    bool whole = length > 0 && (size_t)length < sizeof directory;
+    int fd = whole ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd < 0 || fsync(fd) != 0) {
         log_line(LOG_WARNING, "hdf5", "the directory of a converted file could not be synced");
     }

@@ -104,13 +104,17 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
 }
 
 static enum err tell_unopened(struct op *op, const char *path) {
-    h5_forget();
+    (void)h5_fail(op, "open the file");
+    char said[OP_DETAIL_BYTES / 2];
+    snprintf(said, sizeof said, "%.150s", op->fault.detail);
     bool is_hdf5 = H5Fis_hdf5(path) > 0;
     h5_forget();
-    return is_hdf5 ? op_fail(op, REASON_POOL_FAILED,
-                             "the HDF5 file is damaged, or marked as open by a program that crashed "
-                             "(then h5clear -s helps)")
-                   : op_fail(op, REASON_POOL_FAILED, "the file is not an HDF5 file");
+    return is_hdf5
+               ? op_fail(op, REASON_POOL_FAILED,
+                         "%s (it may be damaged, or marked as open by a program that crashed: h5clear -s; "
+                         "HDF5_USE_FILE_LOCKING must not be TRUE)",
+                         said)
+               : op_fail(op, REASON_POOL_FAILED, "the file is not an HDF5 file");
 }
 
 enum opening { OPEN_CREATE, OPEN_TO_READ, OPEN_TO_WRITE };

@@ -11,7 +11,7 @@
 
 /* Nodes looked at in one hold of the lock: a poll thread that peeks waits some ten microseconds at most. */
 #define SLICE_NODES 512u
-#define CURSOR_BYTES 64
+#define CURSOR_BYTES 43 /* with the NUL */
 /* Ids removed in one batch when a pool is emptied. */
 #define SOME_IDS 1024u
 
@@ -126,15 +126,33 @@ static uint64_t process_tag(void) {
     return hash_bytes(words, sizeof words);
 }
 
+/* Exactly `digits` lower-case hex digits. */
+static bool read_hex(const char *text, unsigned digits, uint64_t *ret_value) {
+    uint64_t value = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        char c = text[i];
+        bool decimal = c >= '0' && c <= '9';
+        if (!decimal && (c < 'a' || c > 'f')) {
+            return false;
+        }
+        value = value * 16 + (uint64_t)(decimal ? c - '0' : c - 'a' + 10);
+    }
+    *ret_value = value;
+    return true;
+}
+
+/* tag-hash-same: 16, 16 and 8 digits. */
 static enum err read_cursor(struct op *op, const char *cursor, struct walk *walk) {
     uint64_t tag = 0;
-    int used = 0;
-    if (sscanf(cursor, "%16" SCNx64 "-%16" SCNx64 "-%8x%n", &tag, &walk->hash, &walk->same_hash, &used) !=
-            3 ||
-        cursor[used] || tag != process_tag()) {
+    uint64_t same_hash = 0;
+    bool shaped = strlen(cursor) == CURSOR_BYTES - 1 && cursor[16] == '-' && cursor[33] == '-' &&
+                  read_hex(cursor, 16, &tag) && read_hex(cursor + 17, 16, &walk->hash) &&
+                  read_hex(cursor + 34, 8, &same_hash);
+    if (!shaped || tag != process_tag()) {
         return op_fail(op, REASON_INVALID_QUERY,
                        "the cursor is not one of this listing, or is from before a restart");
     }
+    walk->same_hash = (unsigned)same_hash;
     return OK;
 }
 
@@ -154,7 +172,7 @@ enum err index_list(struct index *index, struct op *op, const char *prefix, cons
     }
     if (more) {
         char text[CURSOR_BYTES];
-        snprintf(text, sizeof text, "%016" PRIx64 "-%016" PRIx64 "-%x", process_tag(), walk.hash,
+        snprintf(text, sizeof text, "%016" PRIx64 "-%016" PRIx64 "-%08x", process_tag(), walk.hash,
                  walk.same_hash);
         ret_listing->next_cursor = strdup(text);
         if (!ret_listing->next_cursor) {

@@ -92,7 +92,7 @@ static enum err settle_writable(struct store *store, struct op *op, bool read_on
     }
     bool too_large = file->convertible && bytes > STORE_CONVERT_MOST_BYTES;
     atomic_store(&store->writable, file->writable && !too_large);
-    snprintf(store->reason, sizeof store->reason, "%s%s",
+    snprintf(store->reason, sizeof store->reason, "%.250s%s",
              read_only ? "the pool is configured read_only: set it to false to write" : file->reason,
              too_large ? "; convert it with h5repack --low=1" : "");
     return OK;

@@ -16,7 +16,7 @@
  * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
  * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
  *
- * Files: store.c life and requests, apply.c a batch, room.c limits and eviction, load.c the scan, convert.c old files.
+ * Files: store.c life and requests, apply.c a batch, links.c names and held datasets, room.c limits and eviction, load.c the scan, convert.c old files.
  */
 #ifndef POOLS_HDF5_STORE_H
 #define POOLS_HDF5_STORE_H
@@ -133,6 +133,9 @@ bool store_let_go(struct store *store);
 /* At the end, when there are no readers. */
 void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
+/* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */
+enum err store_link(struct store *store, struct op *op, hid_t dataset, const char *name,
+                    struct version *old) MUST_USE;
 /* Unlinks a record's dataset, holds it and stages the removal. */
 enum err store_unlink(struct store *store, struct op *op, struct record *record) MUST_USE;
 /* Must come before any change of the file. What only removes does not ask for room on the disk. */

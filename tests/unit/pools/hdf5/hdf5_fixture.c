@@ -36,7 +36,7 @@ enum err fixture_try_open(struct fixture *fixture, struct op *op, const char *co
 
 void fixture_open(struct fixture *fixture) {
     *fixture = (struct fixture){0};
-    strcpy(fixture->dir, "/tmp/lailad-hdf5-XXXXXX");
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/lailad-hdf5-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fixture->dir));
     struct op op;
     op_init(&op, 0, 0);
@@ -83,7 +83,7 @@ enum err put_as(struct pool *pool, const char *id, const void *bytes, size_t cou
     options.meta.size_bytes = count;
     options.meta.hold = hold;
     if (type) {
-        strcpy(options.meta.content_type, type);
+        snprintf(options.meta.content_type, sizeof options.meta.content_type, "%s", type);
     }
     AUTO(pool_writer_close) struct pool_writer *writer = NULL;
     enum err err = pool_open_writer(pool, &op, &key, &options, &writer);

@@ -136,9 +136,9 @@ START_TEST(metadata_survives_reopening) {
     meta_init(&options.meta);
     options.meta.created_ms = 1234567890123;
     options.meta.hold = HOLD_CACHED;
-    strcpy(options.meta.content_type, "text/plain; charset=utf-8");
-    strcpy(options.meta.content_encoding, "gzip");
-    strcpy(options.meta.validator, "s3-abc");
+    snprintf(options.meta.content_type, sizeof options.meta.content_type, "text/plain; charset=utf-8");
+    snprintf(options.meta.content_encoding, sizeof options.meta.content_encoding, "gzip");
+    snprintf(options.meta.validator, sizeof options.meta.validator, "s3-abc");
     options.meta.extension = blob_copy("extra", 5);
     AUTO(pool_writer_close) struct pool_writer *writer = NULL;
     ck_assert_int_eq(pool_open_writer(fixture.pool, &op, &id, &options, &writer), OK);
