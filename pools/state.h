@@ -21,7 +21,8 @@ DEFINE_AUTO(struct state, state_close)
 /* Pools. `visit` gets each stored pool with its options as text (secrets opened). */
 struct state_option {
     const char *name;
-    const char *text; /* from state_each_pool NULL for a secret that cannot be opened: state.key is lost or another */
+    const char *
+        text; /* from state_each_pool NULL for a secret that cannot be opened: state.key is lost or another */
     bool secret;
 };
 enum err state_put_pool(struct state *state, struct op *op, const char *nickname, const char *kind,

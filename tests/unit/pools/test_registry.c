@@ -28,7 +28,7 @@ static void close_all(void) {
 }
 
 static void setup(void) {
-    strcpy(dir, "/tmp/lailad-registry-XXXXXX");
+    snprintf(dir, sizeof dir, "%s", "/tmp/lailad-registry-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     op_init(&op, 0, 0);
     open_all();

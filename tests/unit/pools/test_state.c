@@ -15,7 +15,7 @@ static char dir[64];
 static struct op op;
 
 static void setup(void) {
-    strcpy(dir, "/tmp/lailad-state-XXXXXX");
+    snprintf(dir, sizeof dir, "%s", "/tmp/lailad-state-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     op_init(&op, 0, 0);
 }

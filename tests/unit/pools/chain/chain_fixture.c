@@ -21,7 +21,7 @@ void fixture_start(struct fixture *fixture, unsigned pool_count, bool remote_ori
     struct op op;
     op_init(&op, 0, 0);
     *fixture = (struct fixture){.pool_count = pool_count};
-    strcpy(fixture->dir, "/tmp/lailad-chain-XXXXXX");
+    snprintf(fixture->dir, sizeof fixture->dir, "%s", "/tmp/lailad-chain-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fixture->dir));
     fixture->executor = executor_new(threads);
     ck_assert_ptr_nonnull(fixture->executor);

@@ -48,7 +48,7 @@ static void restart(unsigned pools, const char *chain_text) {
 }
 
 static void setup(void) {
-    strcpy(dir, "/tmp/lailad-wiring-XXXXXX");
+    snprintf(dir, sizeof dir, "%s", "/tmp/lailad-wiring-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     op_init(&op, 0, 0);
 }

@@ -1,5 +1,5 @@
-/* seal.c - see seal.h. */
-#include "pools/seal.h"
+/* state_seal.c - see state_seal.h. */
+#include "pools/state_seal.h"
 
 #include <errno.h>
 #include <fcntl.h>

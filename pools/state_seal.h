@@ -1,12 +1,12 @@
-/* seal.h - secrets at rest: libsodium's secretbox under the key in DATA/state.key.
+/* state_seal.h - secrets at rest: libsodium's secretbox under the key in DATA/state.key.
  *
  * The key is made at first need (mode 0600, synced before anything sealed with it is stored) and read once. A sealed text is a random
  * nonce and the box. Who has the data directory's state.db alone (a backup, a bug report) has no secret.
  *
  * Threads: the owner locks.
  */
-#ifndef POOLS_SEAL_H
-#define POOLS_SEAL_H
+#ifndef POOLS_STATE_SEAL_H
+#define POOLS_STATE_SEAL_H
 
 #include "pools/base/buf.h"
 #include "pools/base/op.h"
