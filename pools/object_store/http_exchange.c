@@ -6,15 +6,14 @@
  *
  * The phases' limits are ours: libcurl's own cover connecting only. `progress_ns` is the last moment a byte moved.
  */
+#include "pools/object_store/http_header.h"
 #include "pools/object_store/http_line.h"
 
-#include "pools/base/buf.h"
 #include "pools/base/clock.h"
 #include "pools/base/must.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define EXCHANGE_MAGIC 0x48545831u
 #define CANCEL_LOOK_NS (100 * NS_PER_MS)
@@ -29,7 +28,6 @@ struct http_exchange {
     struct op *op;         /* of the call under way */
     enum err callback_err; /* what made a callback stop the transfer; recorded in op */
     enum http_trouble trouble;
-    bool answered; /* the final header is complete */
     bool complete; /* libcurl has said how the transfer ended */
     CURLcode result;
     uint64_t progress_ns;
@@ -38,9 +36,7 @@ struct http_exchange {
     const struct http_body *body;
     uint64_t sent_bytes;
 
-    /* The answer's header: "name: value" lines, each NUL-terminated */
-    unsigned status;
-    struct buf header;
+    struct http_header header;
 
     /* The answer's body */
     char *target; /* of the read under way, NULL between reads */
@@ -62,38 +58,15 @@ static struct http_exchange *checked(void *context) {
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
     struct http_exchange *exchange = checked(context);
-    size_t total = size * count;
     exchange->progress_ns = clock_now_ns();
-    if (exchange->answered) {
-        return total; /* trailers */
+    enum err err = http_header_add(&exchange->header, bytes, size * count);
+    if (err == OK) {
+        return size * count;
     }
-    while (count > 0 && (bytes[count - 1] == '\r' || bytes[count - 1] == '\n')) {
-        count--;
-    }
-    if (count >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-        buf_clear(&exchange->header); /* an interim answer (100) came before this one */
-        exchange->status = 0;
-        for (const char *digit = memchr(bytes, ' ', count); digit && ++digit < bytes + count;) {
-            for (int i = 0; i < 3 && digit < bytes + count && *digit >= '0' && *digit <= '9'; i++, digit++) {
-                exchange->status = exchange->status * 10 + (unsigned)(*digit - '0');
-            }
-            break;
-        }
-        return total;
-    }
-    if (count == 0) {
-        exchange->answered = exchange->status >= 200;
-        return total;
-    }
-    enum err err = buf_append(&exchange->header, bytes, count);
-    err = err == OK ? buf_append(&exchange->header, "", 1) : err;
-    if (err != OK) {
-        exchange->callback_err = err == ERR_NO_MEMORY ? op_no_memory(exchange->op)
-                                                      : op_fail(exchange->op, REASON_BAD_ANSWER,
-                                                                "the answer's header is too large");
-        return 0;
-    }
-    return total;
+    exchange->callback_err =
+        err == ERR_NO_MEMORY ? op_no_memory(exchange->op)
+                             : op_fail(exchange->op, REASON_BAD_ANSWER, "the answer's header is too large");
+    return 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
@@ -270,17 +243,18 @@ static enum err check_phase(struct http_exchange *exchange, struct op *op) {
     }
     const struct http_limits *limits = http_client_limits(exchange->client);
     uint64_t quiet_ns = clock_now_ns() - exchange->progress_ns;
-    if (quiet_ns < (exchange->answered ? limits->idle_ns : limits->first_byte_ns)) {
+    if (quiet_ns < (exchange->header.complete ? limits->idle_ns : limits->first_byte_ns)) {
         return OK;
     }
     exchange->trouble = HTTP_TROUBLE_BROKEN;
     return op_fail(op, REASON_TIMEOUT, "the endpoint %s for %u s",
-                   exchange->answered ? "was silent" : "did not answer", (unsigned)(quiet_ns / NS_PER_S));
+                   exchange->header.complete ? "was silent" : "did not answer",
+                   (unsigned)(quiet_ns / NS_PER_S));
 }
 
 /* Runs the transfer until its header is in (before that), or the target has bytes, or it ended. */
 static enum err run(struct http_exchange *exchange, struct op *op) {
-    bool for_header = !exchange->answered;
+    bool for_header = !exchange->header.complete;
     for (;;) {
         int running;
         if (curl_multi_perform(exchange->line->multi, &running) != CURLM_OK) {
@@ -291,7 +265,7 @@ static enum err run(struct http_exchange *exchange, struct op *op) {
         if (exchange->complete && exchange->result != CURLE_OK) {
             return record_result(exchange, op);
         }
-        if (exchange->complete || exchange->target_size > 0 || (for_header && exchange->answered)) {
+        if (exchange->complete || exchange->target_size > 0 || (for_header && exchange->header.complete)) {
             return OK;
         }
         enum err err = check_phase(exchange, op);
@@ -310,7 +284,7 @@ static enum err run(struct http_exchange *exchange, struct op *op) {
 static void give_line_back(struct http_exchange *exchange) {
     if (exchange->line) {
         bool all_sent = !exchange->body || exchange->sent_bytes == exchange->body->size_bytes;
-        if (exchange->answered && !exchange->complete && all_sent) {
+        if (exchange->header.complete && !exchange->complete && all_sent) {
             /* The last byte may be here without libcurl having drawn the conclusion: then the connection can be kept. */
             int running;
             curl_multi_perform(exchange->line->multi, &running);
@@ -337,7 +311,7 @@ enum err http_exchange_open(struct http_client *client, struct op *op, const str
     exchange->client = client;
     exchange->op = op;
     exchange->body = request->body;
-    buf_init(&exchange->header, HTTP_MOST_HEADER_BYTES);
+    http_header_init(&exchange->header, HTTP_MOST_HEADER_BYTES);
     enum err err = http_client_take(client, op, &exchange->line);
     if (err != OK) {
         return err;
@@ -406,7 +380,7 @@ void http_exchange_close(struct http_exchange *exchange) {
     }
     MUST(exchange->magic == EXCHANGE_MAGIC);
     give_line_back(exchange);
-    buf_fini(&exchange->header);
+    http_header_fini(&exchange->header);
     exchange->magic = 0;
     free(exchange);
 }
@@ -414,7 +388,7 @@ void http_exchange_close(struct http_exchange *exchange) {
 /* ---- what the answer says ---- */
 
 unsigned http_exchange_status(const struct http_exchange *exchange) {
-    return exchange->status;
+    return exchange->header.status;
 }
 
 enum http_trouble http_exchange_trouble(const struct http_exchange *exchange) {
@@ -422,16 +396,7 @@ enum http_trouble http_exchange_trouble(const struct http_exchange *exchange) {
 }
 
 const char *http_exchange_field(const struct http_exchange *exchange, const char *name) {
-    size_t name_bytes = strlen(name);
-    const char *found = NULL;
-    for (size_t at = 0; at < exchange->header.size;) {
-        const char *line = exchange->header.data + at;
-        if (strncasecmp(line, name, name_bytes) == 0 && line[name_bytes] == ':') {
-            found = line + name_bytes + 1;
-        }
-        at += strlen(line) + 1;
-    }
-    return found ? found + strspn(found, " \t") : NULL;
+    return http_header_field(&exchange->header, name);
 }
 
 uint64_t http_exchange_length(const struct http_exchange *exchange) {

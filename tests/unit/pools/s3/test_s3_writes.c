@@ -300,8 +300,6 @@ static char *parted_body(char ret_head[512]) {
     return body;
 }
 
-static char data_dir[] = "/tmp/lailad-s3-XXXXXX";
-
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw) {
     (void)status;
     (void)type;
@@ -324,6 +322,7 @@ static size_t journal_files(const char *root) {
 }
 
 START_TEST(large_bodies_go_in_parts) {
+    char data_dir[] = "/tmp/lailad-s3-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(data_dir));
     char head[512];
     char *body = parted_body(head);
@@ -347,11 +346,12 @@ START_TEST(large_bodies_go_in_parts) {
     ck_assert_uint_eq(journal_files(data_dir), 0);
     end(&scene);
     free(body);
-    nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 END_TEST
 
 START_TEST(a_failed_upload_is_aborted_or_remembered) {
+    char data_dir[] = "/tmp/lailad-s3-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(data_dir));
     char head[512];
     char *body = parted_body(head);
@@ -377,7 +377,7 @@ START_TEST(a_failed_upload_is_aborted_or_remembered) {
     ck_assert_uint_eq(journal_files(data_dir), 0);
     end(&scene);
     free(body);
-    nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 END_TEST
 
