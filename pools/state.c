@@ -84,9 +84,7 @@ enum err state_end(struct state *state, struct op *op, enum err err) {
         err = state_execute(state, op, "COMMIT");
     }
     if (err) {
-        struct fault fault = op->fault;
-        (void)state_execute(state, op, "ROLLBACK"); /* what went wrong is known already */
-        op->fault = fault;
+        sqlite3_exec(state->db, "ROLLBACK", NULL, NULL, NULL); /* what went wrong is recorded already */
     }
     return err;
 }
