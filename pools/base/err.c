@@ -9,7 +9,6 @@ struct kind_row {
 };
 
 struct reason_row {
-    enum err kind;
     const char *slug;
     const char *title;
 };
@@ -20,8 +19,8 @@ static const struct kind_row kind_rows[ERR_COUNT] = {[OK] = {"ok", false},
 #undef X
 };
 
-static const struct reason_row reason_rows[REASON_COUNT] = {[REASON_NONE] = {OK, "none", "No failure"},
-#define X(name, kind, slug, title) [name] = {kind, slug, title},
+static const struct reason_row reason_rows[REASON_COUNT] = {[REASON_NONE] = {"none", "No failure"},
+#define X(name, kind, slug, title) [name] = {slug, title},
                                                             REASON_LIST(X)
 #undef X
 };
@@ -34,11 +33,6 @@ const char *err_word(enum err kind) {
 bool err_retryable(enum err kind) {
     MUST((unsigned)kind < ERR_COUNT);
     return kind_rows[kind].retryable;
-}
-
-enum err reason_kind(enum reason reason) {
-    MUST((unsigned)reason < REASON_COUNT);
-    return reason_rows[reason].kind;
 }
 
 const char *reason_slug(enum reason reason) {

@@ -120,7 +120,7 @@ enum err {
     X(REASON_DRAINING, ERR_BUSY, "draining", "The service is shutting down")                                 \
     X(REASON_THROTTLED, ERR_THROTTLED, "tier-throttled", "A tier asked us to slow down")                     \
     X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                          \
-    X(REASON_NOT_CACHED, ERR_TIMEOUT, "not-cached", "The entry is not in this pool itself")         \
+    X(REASON_NOT_CACHED, ERR_TIMEOUT, "not-cached", "The entry is not in this pool itself")                  \
     X(REASON_NO_SPACE, ERR_NO_SPACE, "no-space", "There is no room for the entry")                           \
     X(REASON_LOOP, ERR_LOOP, "loop-detected", "The request went in a circle")                                \
     X(REASON_NO_MEMORY, ERR_NO_MEMORY, "no-memory", "The service is out of memory")                          \
@@ -140,7 +140,20 @@ const char *err_word(enum err kind);
 /* Whether the same call may succeed later without anybody changing anything. */
 bool err_retryable(enum err kind);
 
-enum err reason_kind(enum reason reason);
+/* Inline, so that compilers and analyzers know which kind a constant reason has. */
+static inline enum err reason_kind(enum reason reason) {
+    switch (reason) {
+#define X(name, kind, slug, title)                                                                           \
+    case name:                                                                                               \
+        return kind;
+        REASON_LIST(X)
+#undef X
+    case REASON_NONE:
+    case REASON_COUNT:
+        break;
+    }
+    return OK;
+}
 const char *reason_slug(enum reason reason);
 const char *reason_title(enum reason reason);
 

@@ -15,7 +15,7 @@ void op_init(struct op *op, uint64_t request_id, uint64_t timeout_ns) {
     memset(&op->fault, 0, sizeof op->fault);
 }
 
-enum err op_fail(struct op *op, enum reason reason, const char *format, ...) {
+void op_record(struct op *op, enum reason reason, const char *format, ...) {
     op->fault.reason = reason;
     op->fault.retry_after_s = 0;
     op->fault.pool[0] = '\0';
@@ -23,16 +23,11 @@ enum err op_fail(struct op *op, enum reason reason, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(op->fault.detail, sizeof op->fault.detail, format, arguments);
     va_end(arguments);
-    return reason_kind(reason);
 }
 
 enum err op_adopt(struct op *op, const struct fault *fault) {
     op->fault = *fault;
     return reason_kind(fault->reason);
-}
-
-enum err op_no_memory(struct op *op) {
-    return op_fail(op, REASON_NO_MEMORY, "out of memory");
 }
 
 enum err op_fail_errno(struct op *op, int errno_value, const char *what) {

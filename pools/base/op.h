@@ -34,12 +34,16 @@ struct op {
 /* timeout_ns 0 = no deadline. */
 void op_init(struct op *op, uint64_t request_id, uint64_t timeout_ns);
 
-/* Records the fault and returns reason_kind(reason), so that `return op_fail(...)` reads well. */
-enum err op_fail(struct op *op, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Records the fault and gives reason_kind(reason), so that `return op_fail(...)` reads well. A macro, so that analyzers see
+ * that it never gives OK; `reason` is evaluated twice. */
+#define op_fail(op, reason, ...) (op_record(op, reason, __VA_ARGS__), reason_kind(reason))
+void op_record(struct op *op, enum reason reason, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Takes over a fault another op recorded and returns its kind (OK when it holds none). */
 enum err op_adopt(struct op *op, const struct fault *fault);
 /* Out of memory, in one expression. */
-enum err op_no_memory(struct op *op);
+static inline enum err op_no_memory(struct op *op) {
+    return op_fail(op, REASON_NO_MEMORY, "out of memory");
+}
 /* From an errno: ENOSPC/EDQUOT/EFBIG -> NO_SPACE, ENOMEM -> NO_MEMORY, else REASON_IO; `what` is "write", "fsync". */
 enum err op_fail_errno(struct op *op, int errno_value, const char *what);
 
