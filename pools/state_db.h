@@ -10,11 +10,12 @@
 #include "pools/state.h"
 #include "pools/state_seal.h"
 
-#include <sqlite3.h>
+struct sqlite3;
+struct sqlite3_stmt;
 
 struct state {
     struct mutex mutex;
-    sqlite3 *db;
+    struct sqlite3 *db;
     struct sealer sealer;
     int dir_fd;
     int lock_fd;
@@ -25,13 +26,13 @@ enum err state_db_fail(struct op *op, int code);
 enum err state_db_check(struct op *op, int code) MUST_USE;
 enum err state_execute(struct state *state, struct op *op, const char *sql) MUST_USE;
 enum err state_prepare(struct state *state, struct op *op, const char *sql,
-                       sqlite3_stmt **ret_statement) MUST_USE;
+                       struct sqlite3_stmt **ret_statement) MUST_USE;
 /* The text must live until the statement is stepped. NULL binds NULL. */
-void state_bind_text(sqlite3_stmt *statement, int at, const char *text);
+void state_bind_text(struct sqlite3_stmt *statement, int at, const char *text);
 /* Never NULL; valid until the next step. */
-const char *state_column_text(sqlite3_stmt *statement, int at);
+const char *state_column_text(struct sqlite3_stmt *statement, int at);
 /* Runs a statement without rows and ends it. */
-enum err state_finish(struct op *op, sqlite3_stmt *statement) MUST_USE;
+enum err state_finish(struct op *op, struct sqlite3_stmt *statement) MUST_USE;
 /* The first column of the first row; untouched when there is no row. */
 enum err state_read_integer(struct state *state, struct op *op, const char *sql,
                             int64_t *ret_integer) MUST_USE;

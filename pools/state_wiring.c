@@ -1,6 +1,7 @@
 /* state_wiring.c - the wiring in state.db: the whole of it, in one transaction. See state.h. */
 #include "pools/state_db.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
