@@ -36,10 +36,10 @@ DEFINE_AUTO(struct exchanges, exchanges_free)
 
 /* From now on answers close their connection. Waits until no exchange is under way or the monotonic time has come; true when none is. */
 bool exchanges_drain(struct exchanges *set, uint64_t deadline_ns);
-/* Ends a drain early: makes exchanges_drain return. Any thread. */
-void exchanges_cut_drain(struct exchanges *set);
 /* Cancels every exchange and resumes every parked one; none parks again. Must come before the HTTP library is stopped. */
 void exchanges_hurry(struct exchanges *set);
+/* After the library is stopped: waits until lanes have finished what clients left behind. */
+void exchanges_settle(struct exchanges *set);
 
 /* Callbacks; the context of each is the set. */
 void exchange_on_connection(void *set, struct MHD_Connection *connection, void **socket_context,

@@ -35,6 +35,7 @@
 #include "server/exchange.h"
 
 #include "pools/base/mutex.h"
+#include "server/address.h"
 #include "server/headers.h"
 #include "server/pipe.h"
 #include "server/screen.h"
@@ -53,14 +54,13 @@ enum exchange_state {
 
 enum exchange_work { WORK_IDLE, WORK_QUEUED, WORK_RUNNING, WORK_AGAIN };
 
-#define CLIENT_TEXT_BYTES 56
 #define METHOD_TEXT_BYTES 32 /* a longer method is unknown anyway: cut */
 
 /* One connection. */
 struct client {
     struct watch watch;
     struct exchange *spare;
-    char address[CLIENT_TEXT_BYTES]; /* for the access log; "" when it is off */
+    char address[ADDRESS_TEXT_BYTES]; /* for the access log; "" when it is off */
 };
 
 struct exchange {
@@ -122,7 +122,6 @@ struct exchanges {
     struct mutex mutex; /* RANK_EXCHANGES: the list and the drain */
     struct cond drained;
     struct exchange *first; /* those that were given to a lane */
-    bool drain_cut;
 };
 
 /* ---- exchanges.c ---- */

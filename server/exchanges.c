@@ -3,10 +3,10 @@
 
 #include "pools/base/clock.h"
 #include "pools/base/must.h"
+#include "server/address.h"
 #include "server/reply.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -135,6 +135,9 @@ static void exchange_unlist(struct exchange *exchange) {
         exchange->next->previous = exchange->previous;
     }
     exchange->listed = false;
+    if (!set->first) {
+        cond_broadcast(&set->drained);
+    }
     mutex_unlock(&set->mutex);
 }
 
@@ -166,19 +169,11 @@ void exchange_leave(struct exchanges *set) {
 
 /* ---- connections ---- */
 
-static void format_address(const struct sockaddr *address, char ret_text[CLIENT_TEXT_BYTES]) {
-    char host[INET6_ADDRSTRLEN] = "";
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
-        snprintf(ret_text, CLIENT_TEXT_BYTES, "%s:%u", host, (unsigned)ntohs(in.sin_port));
-    } else if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, address, sizeof in6);
-        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
-        snprintf(ret_text, CLIENT_TEXT_BYTES, "[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
-    }
+static void format_client(const struct sockaddr *address, char ret_text[ADDRESS_TEXT_BYTES]) {
+    struct listen_address copy = {.size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                         : sizeof(struct sockaddr_in)};
+    memcpy(&copy.storage, address, copy.size);
+    listen_address_format(&copy, ret_text);
 }
 
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
@@ -192,7 +187,7 @@ static struct client *client_new(struct exchanges *set, struct MHD_Connection *c
         const union MHD_ConnectionInfo *address =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         if (address && address->client_addr) {
-            format_address(address->client_addr, client->address);
+            format_client(address->client_addr, client->address);
         }
     }
     reaper_watch(set->config.reaper, &client->watch, fd->connect_fd);
@@ -244,18 +239,11 @@ bool exchanges_are_hurrying(struct exchanges *set) {
 bool exchanges_drain(struct exchanges *set, uint64_t deadline_ns) {
     atomic_store(&set->draining, true);
     mutex_lock(&set->mutex);
-    while (atomic_load(&set->active) && !set->drain_cut && clock_now_ns() < deadline_ns) {
+    while (atomic_load(&set->active) && clock_now_ns() < deadline_ns) {
         cond_wait_until(&set->drained, &set->mutex, deadline_ns);
     }
     mutex_unlock(&set->mutex);
     return atomic_load(&set->active) == 0;
-}
-
-void exchanges_cut_drain(struct exchanges *set) {
-    mutex_lock(&set->mutex);
-    set->drain_cut = true;
-    cond_broadcast(&set->drained);
-    mutex_unlock(&set->mutex);
 }
 
 void exchanges_hurry(struct exchanges *set) {
@@ -267,6 +255,14 @@ void exchanges_hurry(struct exchanges *set) {
         mutex_lock(&exchange->mutex);
         exchange_unpark(exchange);
         mutex_unlock(&exchange->mutex);
+    }
+    mutex_unlock(&set->mutex);
+}
+
+void exchanges_settle(struct exchanges *set) {
+    mutex_lock(&set->mutex);
+    while (set->first) {
+        cond_wait_until(&set->drained, &set->mutex, 0);
     }
     mutex_unlock(&set->mutex);
 }

@@ -5,10 +5,8 @@
 #include "pools/base/must.h"
 #include "server/exchange.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -19,87 +17,12 @@
  * of it after every request (0.9.75), so more is not free. */
 #define CONNECTION_MEMORY_BYTES ((size_t)64 * 1024)
 #define LISTEN_BACKLOG 1024
-#define HOST_TEXT_BYTES 256
-#define URL_BYTES 96
 
 struct listener {
     struct MHD_Daemon *daemon;
     int quiesced_fd; /* the listening socket after listener_quiesce, else -1 */
-    char url[URL_BYTES];
+    char authority[ADDRESS_TEXT_BYTES];
 };
-
-/* ---- the address ---- */
-
-enum err listen_address_parse(struct op *op, const char *text, struct listen_address *ret_address) {
-    const char *colon = strrchr(text, ':');
-    const char *host = text;
-    size_t host_bytes = colon ? (size_t)(colon - text) : 0;
-    if (host_bytes >= 2 && host[0] == '[' && host[host_bytes - 1] == ']') {
-        host++;
-        host_bytes -= 2;
-    } else if (memchr(host, ':', host_bytes)) {
-        host_bytes = 0; /* an IPv6 address needs its brackets */
-    }
-    const char *port = colon ? colon + 1 : "";
-    size_t port_bytes = strlen(port);
-    if (!host_bytes || host_bytes >= HOST_TEXT_BYTES || !port_bytes || port_bytes > 5 ||
-        strspn(port, "0123456789") != port_bytes || strtoul(port, NULL, 10) > 65535) {
-        return op_fail(op, REASON_INVALID_CONFIG, "expected ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:8080");
-    }
-    char name[HOST_TEXT_BYTES];
-    memcpy(name, host, host_bytes);
-    name[host_bytes] = '\0';
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int failure = getaddrinfo(name, port, &hints, &found);
-    if (failure) {
-        return op_fail(op, REASON_INVALID_CONFIG, "%s: %s", name, gai_strerror(failure));
-    }
-    *ret_address = (struct listen_address){.size = found->ai_addrlen};
-    memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return OK;
-}
-
-static struct sockaddr_in as_in(const struct listen_address *address) {
-    struct sockaddr_in in;
-    memcpy(&in, &address->storage, sizeof in);
-    return in;
-}
-
-static struct sockaddr_in6 as_in6(const struct listen_address *address) {
-    struct sockaddr_in6 in6;
-    memcpy(&in6, &address->storage, sizeof in6);
-    return in6;
-}
-
-bool listen_address_is_loopback(const struct listen_address *address) {
-    if (address->storage.ss_family == AF_INET) {
-        return ntohl(as_in(address).sin_addr.s_addr) >> 24 == 127;
-    }
-    struct sockaddr_in6 in6 = as_in6(address);
-    return address->storage.ss_family == AF_INET6 &&
-           (IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) ||
-            (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) && in6.sin6_addr.s6_addr[12] == 127));
-}
-
-static enum err format_url(struct op *op, int fd, char ret_url[URL_BYTES]) {
-    struct listen_address bound = {.size = sizeof bound.storage};
-    if (getsockname(fd, (struct sockaddr *)&bound.storage, &bound.size) != 0) {
-        return op_fail_errno(op, errno, "getsockname");
-    }
-    char host[INET6_ADDRSTRLEN] = "";
-    if (bound.storage.ss_family == AF_INET6) {
-        struct sockaddr_in6 in6 = as_in6(&bound);
-        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
-        snprintf(ret_url, URL_BYTES, "http://[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
-    } else {
-        struct sockaddr_in in = as_in(&bound);
-        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
-        snprintf(ret_url, URL_BYTES, "http://%s:%u", host, (unsigned)ntohs(in.sin_port));
-    }
-    return OK;
-}
 
 /* ---- the socket ---- */
 
@@ -185,10 +108,12 @@ enum err listener_start(struct op *op, const struct listen_address *address,
     if (err) {
         goto fail;
     }
-    err = format_url(op, fd, listener->url);
-    if (err) {
+    struct listen_address bound = {.size = sizeof bound.storage};
+    if (getsockname(fd, (struct sockaddr *)&bound.storage, &bound.size) != 0) {
+        err = op_fail_errno(op, errno, "getsockname");
         goto fail_socket;
     }
+    listen_address_format(&bound, listener->authority);
     listener->daemon = start_daemon(fd, limits, exchanges);
     if (!listener->daemon) {
         err = op_fail(op, REASON_INTERNAL, "the HTTP library did not start");
@@ -203,8 +128,8 @@ fail:
     return err;
 }
 
-const char *listener_url(const struct listener *listener) {
-    return listener->url;
+const char *listener_authority(const struct listener *listener) {
+    return listener->authority;
 }
 
 void listener_quiesce(struct listener *listener) {

@@ -26,7 +26,7 @@ static struct cond changed;
 static bool gate_is_open;
 static struct request *at_gate[GATE_MOST];
 static unsigned at_gate_count;
-static unsigned begun, finished, entry_answers;
+static unsigned arrivals, begun, finished, entry_answers;
 static struct entry *entry;
 static struct route route = {.method = METHOD_GET, .pattern = "/", .operation = "fake", .scope = SCOPE_READ};
 
@@ -38,7 +38,7 @@ void fake_setup(void) {
     mutex_init(&mutex, RANK_KIND);
     cond_init(&changed);
     gate_is_open = false;
-    at_gate_count = begun = finished = entry_answers = 0;
+    at_gate_count = arrivals = begun = finished = entry_answers = 0;
     struct blob *body = blob_new(ENTRY_BYTES);
     for (size_t i = 0; i < ENTRY_BYTES; i++) {
         body->data[i] = fake_byte(i);
@@ -74,7 +74,7 @@ void fake_close_gate(void) {
 
 void fake_await_at_gate(unsigned count) {
     mutex_lock(&mutex);
-    while (at_gate_count < count) {
+    while (arrivals < count) {
         cond_wait_until(&changed, &mutex, 0);
     }
     mutex_unlock(&mutex);
@@ -105,6 +105,7 @@ static enum err pass_gate(struct request *request, struct kept *kept) {
         MUST(at_gate_count < GATE_MOST);
         at_gate[at_gate_count++] = request;
         kept->at_gate = true;
+        arrivals++;
         cond_broadcast(&changed);
     }
     mutex_unlock(&mutex);

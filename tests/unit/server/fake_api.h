@@ -30,7 +30,7 @@ void fake_teardown(void);
 /* Wakes all who wait at the gate and lets everybody through until fake_close_gate. */
 void fake_open_gate(void);
 void fake_close_gate(void);
-/* Waits until that many requests stand at the gate. */
+/* Waits until that many requests have come to the gate, whether or not they still stand there. */
 void fake_await_at_gate(unsigned count);
 /* Waits until every routed request was finished, `least` of them at least; returns how many there were. */
 unsigned fake_await_all_finished(unsigned least);

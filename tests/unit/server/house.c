@@ -49,7 +49,7 @@ void house_start(struct house *house, const struct house_options *given) {
         .idle_timeout_s = 30,
     };
     MUST(listener_start(&op, &address, &limits, house->exchanges, &house->listener) == OK);
-    const char *port = strrchr(listener_url(house->listener), ':');
+    const char *port = strrchr(listener_authority(house->listener), ':');
     house->port = (unsigned short)atoi(port + 1);
 }
 
@@ -58,6 +58,7 @@ void house_stop(struct house *house) {
     exchanges_drain(house->exchanges, clock_now_ns() + 100 * NS_PER_MS);
     exchanges_hurry(house->exchanges);
     listener_stop(house->listener);
+    exchanges_settle(house->exchanges);
     executor_free(house->executor);
     exchanges_free(house->exchanges);
     reaper_stop(house->reaper);

@@ -1,0 +1,229 @@
+/* config_pools.c - [pools.NICK] tables and the chain. See config_parts.h. */
+#include "server/config_parts.h"
+
+#include "pools/chain/expr.h"
+#include "pools/kinds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHERE_BYTES (NICKNAME_BYTES + 16)
+#define ALPHA "alpha"
+
+/* ---- pools ---- */
+
+static struct config_pool *find_pool(const struct config *config, const char *nickname) {
+    for (size_t i = 0; i < config->pool_count; i++) {
+        if (strcmp(config->pools[i].nickname, nickname) == 0) {
+            return &config->pools[i];
+        }
+    }
+    return NULL;
+}
+
+static struct config_pool *add_pool(const struct reading *reading, const char *nickname,
+                                    const struct pool_kind *kind) {
+    struct config *config = reading->config;
+    struct config_pool *pools = realloc(config->pools, (config->pool_count + 1) * sizeof *pools);
+    if (!pools) {
+        complain(reading->complaint, NULL, 0, "out of memory");
+        return NULL;
+    }
+    config->pools = pools;
+    struct config_pool *pool = &pools[config->pool_count];
+    *pool = (struct config_pool){.kind = kind, .settings = settings_new(kind->options, kind->option_count)};
+    if (!pool->settings) {
+        complain(reading->complaint, NULL, 0, "out of memory");
+        return NULL;
+    }
+    snprintf(pool->nickname, sizeof pool->nickname, "%s", nickname);
+    config->pool_count++;
+    return pool;
+}
+
+static const struct pool_kind *read_kind(const struct reading *reading, const struct toml_node *table) {
+    const struct toml_node *node = NULL;
+    for (const struct toml_node *member = table->first; member; member = member->next) {
+        node = strcmp(member->key, "kind") == 0 ? member : node;
+    }
+    char known[120] = "";
+    size_t used = 0;
+    for (size_t i = 0; kinds_at(i) && used < sizeof known - 1; i++) {
+        int wrote = snprintf(known + used, sizeof known - used, "%s\"%s\"", i ? ", " : "", kinds_at(i)->name);
+        used += wrote > 0 ? (size_t)wrote : 0;
+    }
+    if (!node) {
+        complain(reading->complaint, reading->file, table->line,
+                 "[pools.%s]: kind is missing; expected one of %s", table->key, known);
+        return NULL;
+    }
+    if (node->kind != TOML_TEXT) {
+        complain(reading->complaint, reading->file, node->line,
+                 "[pools.%s] kind: expected a string, one of %s", table->key, known);
+        return NULL;
+    }
+    const struct pool_kind *kind = kinds_find(node->text);
+    if (!kind) {
+        complain(reading->complaint, reading->file, node->line,
+                 "[pools.%s] kind: expected one of %s (found \"%.60s\")", table->key, known, node->text);
+        return NULL;
+    }
+    if (strcmp(table->key, ALPHA) == 0 && kind != kinds_find("memory")) {
+        complain(reading->complaint, reading->file, node->line,
+                 "[pools." ALPHA "] kind: " ALPHA " is always a \"memory\" pool");
+        return NULL;
+    }
+    return kind;
+}
+
+/* What the pool leaves out comes from the tutorial's names, when the secrets file or the environment has them. */
+static bool set_fallbacks(const struct reading *reading, struct config_pool *pool, unsigned line) {
+    for (size_t i = 0; i < pool->kind->option_count; i++) {
+        const struct option *option = &pool->kind->options[i];
+        if (!option->fallback_secret || settings_is_set(pool->settings, option->name)) {
+            continue;
+        }
+        const char *value = secrets_find(reading->config->secrets, option->fallback_secret);
+        struct op op;
+        op_init(&op, 0, 0);
+        if (value && settings_set_text(pool->settings, &op, option->name, value)) {
+            return complain(reading->complaint, reading->file, line, "[pools.%s] %s, from %s: %s",
+                            pool->nickname, option->name, option->fallback_secret, op.fault.detail);
+        }
+    }
+    return true;
+}
+
+static bool read_pool(const struct reading *reading, const struct toml_node *table) {
+    if (!nickname_valid(table->key)) {
+        return complain(
+            reading->complaint, reading->file, table->line,
+            "[pools.%.100s]: expected a nickname of letters, digits, '_', '.' and '-', at most 64",
+            table->key);
+    }
+    if (table->kind != TOML_TABLE) {
+        return complain(reading->complaint, reading->file, table->line,
+                        "pools.%s: expected a table [pools.%s]", table->key, table->key);
+    }
+    const struct pool_kind *kind = read_kind(reading, table);
+    struct config_pool *pool = kind ? add_pool(reading, table->key, kind) : NULL;
+    if (!pool) {
+        return false;
+    }
+    char where[WHERE_BYTES];
+    snprintf(where, sizeof where, "[pools.%s] ", pool->nickname);
+    for (const struct toml_node *node = table->first; node; node = node->next) {
+        if (strcmp(node->key, "kind") != 0 && !config_set_value(reading, pool->settings, node, where)) {
+            return false;
+        }
+    }
+    if (!set_fallbacks(reading, pool, table->line)) {
+        return false;
+    }
+    struct op op;
+    op_init(&op, 0, 0);
+    return settings_finish(pool->settings, &op) == OK ||
+           complain(reading->complaint, reading->file, table->line, "%s%s", where, op.fault.detail);
+}
+
+bool config_read_pools(const struct reading *reading, const struct toml_node *node) {
+    if (node->kind != TOML_TABLE) {
+        return complain(reading->complaint, reading->file, node->line, "pools: expected tables [pools.NICK]");
+    }
+    for (const struct toml_node *table = node->first; table; table = table->next) {
+        if (!read_pool(reading, table)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool config_add_alpha(const struct reading *reading) {
+    if (find_pool(reading->config, ALPHA)) {
+        return true;
+    }
+    struct config_pool *alpha = add_pool(reading, ALPHA, kinds_find("memory"));
+    struct op op;
+    op_init(&op, 0, 0);
+    return alpha &&
+           (settings_finish(alpha->settings, &op) == OK ||
+            complain(reading->complaint, reading->file, 0, "[pools." ALPHA "]: %s", op.fault.detail));
+}
+
+/* ---- the chain ---- */
+
+static const char *origin_of(const struct expr_links *links, const char *pool) {
+    for (size_t i = 0; i < links->count; i++) {
+        if (strcmp(links->links[i].pool, pool) == 0) {
+            return links->links[i].origin;
+        }
+    }
+    return NULL;
+}
+
+/* A pool may be registered over REST later, but the first wiring must work with what the file declares. */
+static bool check_links(const struct reading *reading, const struct expr_links *links, unsigned line) {
+    for (size_t i = 0; i < links->count; i++) {
+        const struct expr_link *link = &links->links[i];
+        const char *unknown = !find_pool(reading->config, link->pool)     ? link->pool
+                              : !find_pool(reading->config, link->origin) ? link->origin
+                                                                          : NULL;
+        if (unknown) {
+            return complain(reading->complaint, reading->file, line, "chain: there is no [pools.%s]",
+                            unknown);
+        }
+        const char *at = link->origin;
+        for (size_t steps = 0; at && steps <= links->count; steps++) {
+            if (strcmp(at, link->pool) == 0) {
+                return complain(reading->complaint, reading->file, line,
+                                "chain: '%s << %s' closes a cycle; expected a chain that ends", link->pool,
+                                link->origin);
+            }
+            at = origin_of(links, at);
+        }
+    }
+    return true;
+}
+
+static bool check_chain(const struct reading *reading, const char *text, unsigned line) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct expr_links links = {0};
+    if (expr_parse(&op, text, strlen(text), &links)) {
+        return complain(reading->complaint, reading->file, line, "chain: %s", op.fault.detail);
+    }
+    bool is_good = check_links(reading, &links, line);
+    expr_links_fini(&links);
+    return is_good;
+}
+
+/* One expression a line. */
+static bool join_chain(const struct reading *reading, const struct toml_node *node, struct buf *text) {
+    bool is_list = node->kind == TOML_LIST;
+    for (const struct toml_node *line = is_list ? node->first : node; line;
+         line = is_list ? line->next : NULL) {
+        if (line->kind != TOML_TEXT) {
+            return complain(reading->complaint, reading->file, line->line,
+                            "chain: expected a string like \"alpha << hdf5 << s3\", or a list of them");
+        }
+        if (buf_printf(text, "%s\n", line->text) != OK) {
+            return complain(reading->complaint, reading->file, node->line, "chain: expected at most %d bytes",
+                            EXPR_MOST_BYTES);
+        }
+    }
+    return true;
+}
+
+bool config_read_chain(const struct reading *reading, const struct toml_node *node) {
+    AUTO(buf_fini) struct buf text;
+    buf_init(&text, EXPR_MOST_BYTES);
+    if (!join_chain(reading, node, &text) || !check_chain(reading, text.data ? text.data : "", node->line)) {
+        return false;
+    }
+    if (text.data) {
+        free(reading->config->chain_text);
+        reading->config->chain_text = buf_steal(&text);
+    }
+    return true;
+}

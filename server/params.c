@@ -1,0 +1,81 @@
+/* params.c - see params.h. Defaults are design.md 13.24's. */
+#include "server/params.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+#define COUNT_ROW(row_name, row_default, row_least, row_most, row_sentence)                                  \
+    {                                                                                                        \
+        .name = row_name, .type = OPTION_COUNT, .default_text = row_default, .least = row_least,             \
+        .most = row_most, .sentence = row_sentence                                                           \
+    }
+#define BYTES_ROW(row_name, row_default, row_least, row_most, row_sentence)                                  \
+    {                                                                                                        \
+        .name = row_name, .type = OPTION_BYTES, .default_text = row_default, .least = row_least,             \
+        .most = row_most, .sentence = row_sentence                                                           \
+    }
+
+const struct option params_options[] = {
+    {.name = "listen",
+     .type = OPTION_TEXT,
+     .default_text = "127.0.0.1:8080",
+     .sentence = "address and port to listen on; port 0 picks a free one"},
+    {.name = "data_dir",
+     .type = OPTION_TEXT,
+     .default_text = "./data",
+     .sentence = "folder for state, spool and pool files; made when missing"},
+    {.name = "token",
+     .type = OPTION_TEXT,
+     .secret = true,
+     .sentence = "the bearer token every request must carry; unset = nobody is asked (loopback only)"},
+    {.name = "access_log",
+     .type = OPTION_FLAG,
+     .default_text = "true",
+     .sentence = "one JSON line per request"},
+    {.name = "log_level",
+     .type = OPTION_CHOICE,
+     .default_text = "info",
+     .choices = log_levels,
+     .sentence = "least important line that is logged"},
+    {.name = "log_format",
+     .type = OPTION_CHOICE,
+     .default_text = "text",
+     .choices = log_formats,
+     .sentence = "form of the log lines"},
+    COUNT_ROW("poll_threads", "0", 0, 64, "threads that serve sockets and hits; 0 = one per core"),
+    COUNT_ROW("local_threads", "8", 1, 1024, "most threads for requests on local storage"),
+    COUNT_ROW("remote_threads", "64", 1, 1024, "most threads for requests on pools behind a network"),
+    COUNT_ROW("fetch_threads", "64", 1, 1024, "most threads for reads along the chain and their copies"),
+    COUNT_ROW("max_connections", "1000", 1, 100000, "connections served at once; more wait to be accepted"),
+    COUNT_ROW("header_timeout_s", "10", 1, 3600, "seconds a client may take to send a request's header"),
+    COUNT_ROW("idle_timeout_s", "30", 1, 86400, "seconds a connection is kept on which nothing moves"),
+    COUNT_ROW("rate_window_s", "30", 1, 3600, "seconds in which a body must move by min_rate_bytes"),
+    BYTES_ROW("min_rate_bytes", "16KiB", 0, 0, "least a body must move in rate_window_s, either way"),
+    COUNT_ROW("step_timeout_s", "60", 1, 86400, "seconds one step of a request may take on storage"),
+    COUNT_ROW("drain_timeout_s", "10", 0, 86400,
+              "seconds that requests under way get when the daemon is told to end"),
+    BYTES_ROW("json_max_bytes", "1MiB", 1024, 1 << 26, "largest JSON or chain body"),
+    BYTES_ROW("body_max_bytes", "0", 0, 0, "largest entry a client may send; 0 = no limit but the pool's"),
+    BYTES_ROW("pipe_bytes", "256KiB", 4096, 1 << 26,
+              "memory between socket and storage, per streaming request"),
+    BYTES_ROW("discard_max_bytes", "64MiB", 0, 0,
+              "how much of a refused body is read to keep the connection; beyond, the answer comes first"),
+    BYTES_ROW("entry_buffer_bytes", "1MiB", 0, 1 << 30,
+              "bodies up to this are complete and verified before the answer"),
+    BYTES_ROW("flight_max_bytes", "8MiB", 1 << 16, 1 << 30,
+              "a fetched body above this grows in the spool, not in memory"),
+    BYTES_ROW("spool_max_bytes", "64GiB", 1 << 20, 0,
+              "disk space for bodies on their way, under data_dir/spool"),
+};
+const size_t params_count = ARRAY_COUNT(params_options);
+
+void params_environment(const char *name, char ret_variable[PARAMS_VARIABLE_BYTES]) {
+    size_t used = (size_t)snprintf(ret_variable, PARAMS_VARIABLE_BYTES, "LAILAD_");
+    for (; *name && used < PARAMS_VARIABLE_BYTES - 1; name++) {
+        ret_variable[used++] = (char)toupper((unsigned char)*name);
+    }
+    ret_variable[used] = '\0';
+}
