@@ -125,7 +125,7 @@ static struct blob *read_extension(const struct http_exchange *exchange) {
     AUTO(buf_fini) struct buf text;
     AUTO(buf_fini) struct buf bytes;
     buf_init(&text, PIECE_BYTES * S3_META_MOST_PIECES);
-    buf_init(&bytes, META_EXTENSION_MOST_BYTES);
+    buf_init(&bytes, META_EXTENSION_MOST_BYTES + 2); /* decoding makes room for whole groups of three */
     for (size_t i = 0; i < S3_META_MOST_PIECES; i++) {
         const char *piece = http_exchange_field(exchange, piece_name[i]);
         if (!piece) {
@@ -135,7 +135,8 @@ static struct blob *read_extension(const struct http_exchange *exchange) {
             return NULL;
         }
     }
-    if (text.size == 0 || base64_decode(&bytes, text.data, text.size) != OK) {
+    if (text.size == 0 || base64_decode(&bytes, text.data, text.size) != OK ||
+        bytes.size > META_EXTENSION_MOST_BYTES) {
         return NULL;
     }
     return blob_copy(bytes.data, bytes.size);

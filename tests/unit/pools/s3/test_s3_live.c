@@ -219,7 +219,7 @@ START_TEST(metadata_come_back) {
     meta.created_ms = INT64_C(1795340229973);
     meta.has_sha256 = true;
     digest_sha256("not gzip", 8, meta.sha256);
-    uint8_t extension[1024];
+    uint8_t extension[META_EXTENSION_MOST_BYTES];
     memset(extension, 0xfe, sizeof extension);
     meta.extension = blob_copy(extension, sizeof extension);
     struct blob *body = blob_copy("not gzip", 8);
