@@ -433,15 +433,16 @@ class Failures(TieredCase):
         self.assertIn('"far"', self.failed_tiers(problem))
 
     def test_on_tier_error_fail(self):
-        """A link may say that a failed tier fails the read."""
-        self.assert_status(self.http.put("/chain", "s3 << b", {"Content-Type": "text/plain"}), 200)
-        link = {"pool": "s3", "on_tier_error": "fail"}
-        self.assert_status(self.http.put_json("/pools/alpha/proxy_to", link), 200)
-        self.assertEqual(self.http.get("/pools/alpha/proxy_to").json()["on_tier_error"], "fail")
+        """A tier's link may say that its failure fails the read instead of following the link."""
+        self.assert_status(self.http.put("/chain", "alpha << s3 << b", {"Content-Type": "text/plain"}), 200)
+        self.assert_status(self.http.put_json("/pools/s3/proxy_to", {"pool": "b", "on_tier_error": "fail"}), 200)
+        self.assertEqual(self.http.get("/pools/s3/proxy_to").json()["on_tier_error"], "fail")
         self.assert_status(self.http.put_entry("b", self.key, b"from below"), 201)
+        self.assertEqual(self.http.read("alpha", self.key).body, b"from below")
+        self.assert_status(self.http.delete(entry_target("alpha", self.key)), 204)
         self.origin.stop()
         self.assert_status(self.http.read("alpha", self.key), 502, 504)
-        self.assert_status(self.http.put_json("/pools/alpha/proxy_to", {"pool": "s3", "on_tier_error": "skip"}), 200)
+        self.assert_status(self.http.put_json("/pools/s3/proxy_to", {"pool": "b", "on_tier_error": "skip"}), 200)
         self.assertEqual(self.assert_status(self.http.read("alpha", self.key), 200).body, b"from below")
 
     def test_a_throttled_tier(self):

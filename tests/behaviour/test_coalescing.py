@@ -16,6 +16,17 @@ SMALL = b'{"message": "hello from the origin"}'
 MIB = 1024 * 1024
 
 
+def unread_bytes(port):
+    """What lies in the daemon's sockets and it has not taken yet, from the kernel's own table."""
+    total = 0
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in table.readlines()[1:]:
+            fields = line.split()
+            if int(fields[1].split(":")[1], 16) == port and fields[3] == "01":  # established, at the daemon's end
+                total += int(fields[4].split(":")[1], 16)
+    return total
+
+
 class Crowd:
     """Readers of one target, each on its own connection; every request is sent before any answer is waited for."""
 
@@ -63,6 +74,14 @@ class OriginCase(DaemonCase):
     def crowd(self, entry_id, count=READERS, pools=("alpha",)):
         return Crowd(self.daemon, [entry_target(pools[at % len(pools)], entry_id) for at in range(count)])
 
+    def let_all_join(self, gate):
+        """While the origin still holds its answer: until every request of the crowd has been taken by the daemon and, as far as can
+        be seen from outside, waits. Later requests that take the same way have been answered by then."""
+        gate.reached()
+        until(lambda: unread_bytes(self.daemon.port) == 0, "the daemon to take every request")
+        for number in range(20):
+            self.assert_status(self.http.read("alpha", f"join {self._testMethodName} {number}"), 404)
+
 
 class Coalescing(OriginCase):
     def test_200_readers_cause_one_origin_get(self):
@@ -70,7 +89,7 @@ class Coalescing(OriginCase):
         self.origin.put(key, SMALL)
         gate = self.origin.hold(key)
         crowd = self.crowd("cold:key")
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         answers = crowd.wait()
         self.assertEqual({answer.status for answer in answers}, {200})
@@ -86,7 +105,7 @@ class Coalescing(OriginCase):
         self.origin.put(key, SMALL)
         gate = self.origin.hold(key)
         crowd = self.crowd("both caches", 60, ("alpha", "disk"))
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         answers = crowd.wait()
         self.assertEqual({(answer.status, answer.body) for answer in answers}, {(200, SMALL)})
@@ -96,7 +115,7 @@ class Coalescing(OriginCase):
         key = object_name("nobody has it")
         gate = self.origin.hold(key)
         crowd = self.crowd("nobody has it")
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         answers = crowd.wait()
         for answer in answers:
@@ -117,7 +136,7 @@ class Coalescing(OriginCase):
         self.origin.fail(key, 403, "AccessDenied", times=1000)
         gate = self.origin.hold(key)
         crowd = self.crowd("denied")
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         for answer in crowd.wait():
             problem = self.assert_problem(answer, 502, "tier-denied")
@@ -134,7 +153,7 @@ class Coalescing(OriginCase):
         self.origin.fail(key, 403, "AccessDenied", times=1)
         gate = self.origin.hold(key)
         crowd = self.crowd("denied once", 50)
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         answers = crowd.wait()
         self.assertLessEqual({answer.status for answer in answers}, {200, 502})
@@ -172,7 +191,7 @@ class Coalescing(OriginCase):
         self.origin.put(key, body, "application/octet-stream")
         gate = self.origin.hold(key)
         crowd = self.crowd("large", 8)
-        gate.reached()
+        self.let_all_join(gate)
         gate.open()
         digest = hashlib.sha256(body).hexdigest()
         for answer in crowd.wait():

@@ -31,7 +31,7 @@ class WrongSettings(DaemonCase):
             nobody = free.getsockname()[1]
         cls.pools = {
             "right": right,
-            "bad_secret": {**right, "secret_access_key": "not the secret"},
+            "bad_secret": {**right, "secret_access_key": "not-the-secret"},
             "bad_key": {**right, "access_key_id": "nobody:here"},
             "no_bucket": {**right, "bucket": "lailad-no-such-bucket"},
             "bad_region": {**right, "region": "eu-north-7"},
