@@ -142,17 +142,9 @@ bool err_retryable(enum err kind);
 
 /* Inline, so that compilers and analyzers know which kind a constant reason has. */
 static inline enum err reason_kind(enum reason reason) {
-    switch (reason) {
-#define X(name, kind, slug, title)                                                                           \
-    case name:                                                                                               \
-        return kind;
-        REASON_LIST(X)
+#define X(name, kind, slug, title) reason == name ? kind:
+    return REASON_LIST(X) OK;
 #undef X
-    case REASON_NONE:
-    case REASON_COUNT:
-        break;
-    }
-    return OK;
 }
 const char *reason_slug(enum reason reason);
 const char *reason_title(enum reason reason);
