@@ -38,7 +38,7 @@ PROJECT = [
 ]
 
 LIBRARIES = {
-    "microhttpd.h": ["server/listener*.c", "server/exchange*.c", "server/exchange*.h"],
+    "microhttpd.h": ["server/listener*", "server/exchange*", "server/reply*"],
     "curl/curl.h": ["pools/object_store/*"],
     "hdf5.h": ["pools/hdf5/*"],
     "sodium.h": ["pools/base/hash.c", "server/auth.c", "pools/state*.c", "pools/object_store/sigv4*.c"],
@@ -46,7 +46,6 @@ LIBRARIES = {
     "jansson.h": ["api/*", "server/*"],
     "expat.h": ["pools/object_store/*"],
     "openssl/evp.h": ["pools/base/digest.c", "pools/object_store/*"],
-    "toml.hpp": [],
     "toml++/toml.h": ["server/toml_shim.cpp"],
     "check.h": ["tests/**"],
 }
@@ -54,10 +53,11 @@ LIBRARIES = {
 C_LIBRARY = set("""
 assert.h complex.h ctype.h errno.h float.h inttypes.h limits.h locale.h math.h setjmp.h signal.h stdalign.h stdarg.h
 stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h time.h
-arpa/inet.h dirent.h endian.h fcntl.h ftw.h getopt.h linux/tcp.h net/if.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h strings.h
-sys/epoll.h sys/eventfd.h sys/file.h sys/mman.h sys/queue.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/statvfs.h
+arpa/inet.h dirent.h endian.h fcntl.h ftw.h getopt.h libgen.h linux/tcp.h net/if.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h strings.h
+sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/queue.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/statvfs.h
 sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h syslog.h unistd.h
 """.split())
+CXX_LIBRARY = {"cstdint", "cstdio", "cstdlib", "cstring", "memory", "string", "string_view"}
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', re.MULTILINE)
 
@@ -81,7 +81,7 @@ def _check_project(path, line, header):
 
 
 def _check_library(path, line, header):
-    if header in C_LIBRARY:
+    if header in (C_LIBRARY if is_c(path) else CXX_LIBRARY):
         return []
     if header not in LIBRARIES:
         return [Finding(path, line, "libraries", f"<{header}> is in no table of tests/lint/layers.py")]
@@ -93,7 +93,7 @@ def _check_library(path, line, header):
 def check(root, paths):
     findings = []
     for path in paths:
-        if not is_c(path):
+        if not is_c(path) and not path.endswith(".cpp"):
             continue
         text = read(root, path)
         for match in _INCLUDE.finditer(text):

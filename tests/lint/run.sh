@@ -67,8 +67,9 @@ step_tidy() {
 
 step_cppcheck() {
     pinned cppcheck 2.10 || return
-    cppcheck --enable=warning,performance,portability --std=c11 --language=c -D_GNU_SOURCE -D__linux__ -I. \
-        --error-exitcode=1 --quiet -j "$JOBS" pools api server
+    find pools api server -name '*.c' |
+        cppcheck --enable=warning,performance,portability --std=c11 -D_GNU_SOURCE -D__linux__ -I. \
+            --error-exitcode=1 --quiet -j "$JOBS" --file-list=-
 }
 
 step_analyzer() {
