@@ -142,9 +142,12 @@ bool err_retryable(enum err kind);
 
 /* Inline, so that compilers and analyzers know which kind a constant reason has. */
 static inline enum err reason_kind(enum reason reason) {
-#define X(name, kind, slug, title) reason == name ? kind:
-    return REASON_LIST(X) OK;
+    static const enum err kinds[REASON_COUNT] = {
+#define X(name, kind, slug, title) [name] = kind,
+        REASON_LIST(X)
 #undef X
+    };
+    return kinds[reason];
 }
 const char *reason_slug(enum reason reason);
 const char *reason_title(enum reason reason);
