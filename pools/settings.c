@@ -188,7 +188,7 @@ static enum err set_from_text(struct settings *settings, struct op *op, size_t i
         }
         return store(settings, op, index, text, 0, text[0] == 't', is_default);
     }
-    return wrong_type(op, option);
+    must_fail("the option has one of the types", __FILE__, __LINE__);
 }
 
 enum err settings_set_text(struct settings *settings, struct op *op, const char *name, const char *text) {
