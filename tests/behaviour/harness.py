@@ -122,6 +122,16 @@ class Daemon:
     def raw(self, timeout=60):
         return RawClient(self.host, self.port, timeout)
 
+    def unread_bytes(self):
+        """What has arrived in the daemon's sockets and it has not taken yet, from the kernel's own table."""
+        total = 0
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            for line in table.readlines()[1:]:
+                fields = line.split()
+                if int(fields[1].split(":")[1], 16) == self.port and fields[3] == "01":  # established, the daemon's end
+                    total += int(fields[4].split(":")[1], 16)
+        return total
+
     def check_log(self):
         text = self.log()
         found = COMPLAINTS.search(text)

@@ -85,3 +85,4 @@ class Bucket:
         for key in self.keys():
             self.client.delete_object(Bucket=self.name, Key=key)
         self.client.delete_bucket(Bucket=self.name)
+        self.client.close()

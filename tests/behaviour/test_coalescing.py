@@ -16,17 +16,6 @@ SMALL = b'{"message": "hello from the origin"}'
 MIB = 1024 * 1024
 
 
-def unread_bytes(port):
-    """What lies in the daemon's sockets and it has not taken yet, from the kernel's own table."""
-    total = 0
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        for line in table.readlines()[1:]:
-            fields = line.split()
-            if int(fields[1].split(":")[1], 16) == port and fields[3] == "01":  # established, at the daemon's end
-                total += int(fields[4].split(":")[1], 16)
-    return total
-
-
 class Crowd:
     """Readers of one target, each on its own connection; every request is sent before any answer is waited for."""
 
@@ -78,7 +67,7 @@ class OriginCase(DaemonCase):
         """While the origin still holds its answer: until every request of the crowd has been taken by the daemon and, as far as can
         be seen from outside, waits. Later requests that take the same way have been answered by then."""
         gate.reached()
-        until(lambda: unread_bytes(self.daemon.port) == 0, "the daemon to take every request")
+        until(lambda: self.daemon.unread_bytes() == 0, "the daemon to take every request")
         for number in range(20):
             self.assert_status(self.http.read("alpha", f"join {self._testMethodName} {number}"), 404)
 

@@ -115,7 +115,7 @@ class Ending(Case):
         with daemon.raw() as raw:
             raw.send(f"PUT /pools/disk/entries/up HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode())
             raw.send(body[:MIB])
-            # The daemon has begun with it once it has taken more than the socket's own buffers could hold.
+            until(lambda: daemon.unread_bytes() == 0, "the daemon to begin with it")
             daemon.process.send_signal(signal.SIGTERM)
             until(lambda: self.refuses_connections(daemon), "the listener to close")
             raw.send(body[MIB:])

@@ -15,6 +15,7 @@ from harness import ROOT, Case, Daemon
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTATION = re.compile(r"\s+# -> (.*)$")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?:^|[\s=])((?:tests|server|api|pools|docker|\.ci)/[\w./-]+)")
 
 
@@ -59,6 +60,14 @@ class Readme(Case):
                 for path in FILE.findall(line):
                     with self.subTest(readme=name, line=line):
                         self.assertTrue((ROOT / path).exists(), path)
+
+    def test_links_lead_somewhere(self):
+        for name in readmes():
+            folder = (ROOT / name).parent
+            for target in LINK.findall((ROOT / name).read_text(encoding="utf-8")):
+                if "://" not in target and not target.startswith("#"):
+                    with self.subTest(readme=name, link=target):
+                        self.assertTrue((folder / target.split("#")[0]).exists(), target)
 
     def test_every_curl_line(self):
         for name in readmes():
