@@ -99,7 +99,8 @@ def start_lailad(binary, home, body):
     data = home / "data"
     log = open(home / "lailad.log", "wb")
     server = Server(
-        "lailad", [binary, "--listen", "127.0.0.1:0", "--data-dir", str(data)], None, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        "lailad", [binary, "--config", str(HERE / "lailad.toml"), "--listen", "127.0.0.1:0", "--data-dir", str(data)], None,
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
     )
     address = await_file(data / "listen")
     for pool in ("alpha", "hdf5"):
@@ -230,6 +231,9 @@ def main():
     args = options.parse_args()
     if os.cpu_count() < 2:
         raise SystemExit("bench: needs two cores, one for the server and one for the client")
+
+    if os.getloadavg()[0] > 0.5:
+        print(f"bench: load average is {os.getloadavg()[0]:.1f}; figures taken beside other work are worth little", file=sys.stderr)
 
     home = pathlib.Path(tempfile.mkdtemp(prefix="lailad-bench-"))
     body = (b'{"kib": "' + b"x" * 1024)[:1022] + b'"}'
