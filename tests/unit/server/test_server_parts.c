@@ -1,0 +1,415 @@
+/* test_server_parts.c - the pure parts of the server: pipe, header list, screen, auth, secrets, configuration. */
+#include "api/target.h"
+#include "pools/base/hash.h"
+#include "server/auth.h"
+#include "server/config.h"
+#include "server/pipe.h"
+#include "server/screen.h"
+#include "server/text_file.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- pipe ---- */
+
+START_TEST(a_pipe_keeps_order_over_its_edge) {
+    struct pipe pipe;
+    pipe_init(&pipe);
+    char out[8];
+    enum err end = OK;
+    void *where = NULL;
+    ck_assert_uint_eq(pipe_space(&pipe, &where), 0);
+    ck_assert_uint_eq(pipe_read(&pipe, out, sizeof out), 0);
+    ck_assert(pipe_open(&pipe, 5));
+    for (int round = 0; round < 20; round++) {
+        ck_assert_uint_eq(pipe_write(&pipe, "abcdefg", 7), 5);
+        ck_assert_uint_eq(pipe_write(&pipe, "x", 1), 0);
+        ck_assert_uint_eq(pipe_read(&pipe, out, 3), 3);
+        ck_assert_int_eq(memcmp(out, "abc", 3), 0);
+        ck_assert_uint_eq(pipe_write(&pipe, "f", 1), 1);
+        ck_assert_uint_eq(pipe_read(&pipe, out, sizeof out), 3);
+        ck_assert_int_eq(memcmp(out, "def", 3), 0);
+    }
+    ck_assert_uint_eq(pipe_write(&pipe, "z", 1), 1);
+    ck_assert(!pipe_at_end(&pipe, &end));
+    pipe_end(&pipe, ERR_CANCELLED);
+    ck_assert(!pipe_at_end(&pipe, &end)); /* the byte comes first */
+    ck_assert_uint_eq(pipe_read(&pipe, out, sizeof out), 1);
+    ck_assert(pipe_at_end(&pipe, &end));
+    ck_assert_int_eq(end, ERR_CANCELLED);
+    pipe_fini(&pipe);
+}
+END_TEST
+
+#define RACE_BYTES 3000000
+
+static void *produce(void *argument) {
+    struct pipe *pipe = argument;
+    unsigned char piece[777];
+    for (size_t at = 0; at < RACE_BYTES;) {
+        size_t count = RACE_BYTES - at < sizeof piece ? RACE_BYTES - at : sizeof piece;
+        for (size_t i = 0; i < count; i++) {
+            piece[i] = (unsigned char)((at + i) * 7);
+        }
+        at += pipe_write(pipe, piece, count);
+    }
+    pipe_end(pipe, OK);
+    return NULL;
+}
+
+START_TEST(a_pipe_serves_two_threads_without_a_lock) {
+    struct pipe pipe;
+    pipe_init(&pipe);
+    ck_assert(pipe_open(&pipe, 4096));
+    pthread_t producer;
+    pthread_create(&producer, NULL, produce, &pipe);
+    unsigned char piece[1000];
+    size_t total = 0;
+    enum err end = ERR_AGAIN;
+    while (!pipe_at_end(&pipe, &end)) {
+        size_t count = pipe_read(&pipe, piece, sizeof piece);
+        for (size_t i = 0; i < count; i++) {
+            ck_assert_uint_eq(piece[i], (unsigned char)((total + i) * 7));
+        }
+        total += count;
+    }
+    pthread_join(producer, NULL);
+    ck_assert_int_eq(end, OK);
+    ck_assert_uint_eq(total, RACE_BYTES);
+    pipe_fini(&pipe);
+}
+END_TEST
+
+/* ---- the screen ---- */
+
+static struct headers headers;
+
+static void add(const char *name, const char *value) {
+    headers_add(&headers, name, strlen(name), value, strlen(value));
+}
+
+static enum err screen(const char *version, const char *target, struct screened *ret_screened) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct screen_head head = {.version = version,
+                               .target = target,
+                               .target_bytes = strlen(target),
+                               .head_bytes = 100,
+                               .headers = &headers};
+    enum err err = screen_request(&op, &head, ret_screened);
+    headers_fini(&headers);
+    return err;
+}
+
+static enum err screen_field(const char *name, const char *value) {
+    struct screened screened;
+    headers_init(&headers);
+    add("Host", "x");
+    add(name, value);
+    return screen("HTTP/1.1", "/", &screened);
+}
+
+START_TEST(fields_are_screened) {
+    static const struct {
+        const char *name, *value;
+        enum err expected;
+    } rows[] = {
+        {"Content-Length", "5", OK},
+        {"Content-Length", " 5 ", OK},
+        {"Content-Length", "", ERR_INVALID},
+        {"Content-Length", "+5", ERR_INVALID},
+        {"Content-Length", "5, 5", ERR_INVALID},
+        {"Content-Length", "0x5", ERR_INVALID},
+        {"Content-Length", "99999999999999999999", ERR_INVALID},
+        {"Content-Length ", "5", ERR_INVALID},
+        {"", "5", ERR_INVALID},
+        {"X(Y", "5", ERR_INVALID},
+        {"X\xc3\xa4", "5", ERR_INVALID},
+        {"X",
+         "a\x01"
+         "b",
+         ERR_INVALID},
+        {"X", "a\rb", ERR_INVALID},
+        {"X", "a\tb", OK},
+        {"X", "\xc3\xa4", OK},
+        {"Transfer-Encoding", "chunked", OK},
+        {"Transfer-Encoding", "CHUNKED", OK},
+        {"Transfer-Encoding", "gzip, chunked", ERR_UNSUPPORTED},
+        {"Transfer-Encoding", "chunked, chunked", ERR_UNSUPPORTED},
+        {"Transfer-Encoding", "", ERR_UNSUPPORTED},
+        {"Host", "y", ERR_INVALID},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        ck_assert_msg(screen_field(rows[i].name, rows[i].value) == rows[i].expected, "%s: %s", rows[i].name,
+                      rows[i].value);
+    }
+}
+END_TEST
+
+START_TEST(twins_are_screened) {
+    static const char *const single[] = {"Content-Type", "authorization", "If-Range", "range",
+                                         "Content-Length"};
+    struct screened screened;
+    for (size_t i = 0; i < ARRAY_COUNT(single); i++) {
+        headers_init(&headers);
+        add("Host", "x");
+        add(single[i], "1");
+        add(single[i], "1");
+        ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), ERR_INVALID);
+    }
+    headers_init(&headers);
+    add("Host", "x");
+    add("If-None-Match", "\"a\"");
+    add("if-none-match", "\"b\"");
+    ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), OK);
+    headers_init(&headers);
+    add("Host", "x");
+    add("Content-Length", "0");
+    add("Transfer-Encoding", "chunked");
+    ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(framing_is_told) {
+    struct screened screened;
+    headers_init(&headers);
+    add("Host", "x");
+    add("Content-Length", "77");
+    add("Expect", "100-Continue");
+    ck_assert_int_eq(screen("HTTP/1.1", "http://other/p?q", &screened), OK);
+    ck_assert(screened.has_body && screened.expects_continue && !screened.is_http_1_0);
+    ck_assert_uint_eq(screened.body_bytes, 77);
+    ck_assert_uint_eq(screened.path_offset, 12);
+    headers_init(&headers);
+    ck_assert_int_eq(screen("HTTP/1.0", "/", &screened), OK);
+    ck_assert(screened.is_http_1_0 && !screened.has_body);
+    headers_init(&headers);
+    ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), ERR_INVALID); /* no Host */
+    headers_init(&headers);
+    add("Transfer-Encoding", "chunked");
+    ck_assert_int_eq(screen("HTTP/1.0", "/", &screened), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(targets_are_screened) {
+    static const char *const bad[] = {"", "x", "/a b", "/a\tb", "/\x7f", "https://x/", "http://x", "//x\x01"};
+    struct screened screened;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        headers_init(&headers);
+        add("Host", "x");
+        ck_assert_msg(screen("HTTP/1.1", bad[i], &screened) == ERR_INVALID, "%s", bad[i]);
+    }
+    char *target = malloc(TARGET_MOST_BYTES + 2);
+    memset(target, '/', TARGET_MOST_BYTES + 1);
+    target[TARGET_MOST_BYTES + 1] = '\0';
+    headers_init(&headers);
+    add("Host", "x");
+    ck_assert_int_eq(screen("HTTP/1.1", target, &screened), ERR_URI_TOO_LONG);
+    free(target);
+}
+END_TEST
+
+static bool allowed(const char *host, const char *const *hosts) {
+    return screen_host_allowed(host, strlen(host), hosts);
+}
+
+START_TEST(hosts_are_screened) {
+    static const char *const good[] = {"localhost", "localhost:80", "127.0.0.1:1", "[::1]:8080",
+                                       "10.1.2.3",  "lailad",       "a.localhost", "x:"};
+    static const char *const foreign[] = {"evil.example.com", "evil.example.com:80", "127.0.0.1.example.com",
+                                          "localhost.example"};
+    static const char *const malformed[] = {"", "x y", "x:y", "[::1", "[::1]x", "a/b", "a@b", ":80"};
+    static const char *const mine[] = {"data.example.com", "other:81", NULL};
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        ck_assert_msg(allowed(good[i], NULL), "%s", good[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(foreign); i++) {
+        ck_assert_msg(!allowed(foreign[i], NULL), "%s", foreign[i]);
+        ck_assert_msg(allowed(foreign[i], SCREEN_ANY_HOST), "%s", foreign[i]);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(malformed); i++) {
+        ck_assert_msg(!allowed(malformed[i], SCREEN_ANY_HOST), "%s", malformed[i]);
+    }
+    ck_assert(allowed("DATA.example.com:99", mine) && allowed("other:81", mine));
+    ck_assert(!allowed("other:82", mine) && !allowed("localhost", mine));
+}
+END_TEST
+
+START_TEST(owned_headers_are_joined_and_trimmed) {
+    headers_init(&headers);
+    add("A", "1  ");
+    add("B", "x");
+    add("a", "2");
+    ck_assert(headers.untidy && headers_has_twins(&headers));
+    ck_assert(headers_own(&headers));
+    ck_assert_uint_eq(headers.count, 2);
+    ck_assert_str_eq(headers_find(&headers, "a")->value, "1, 2");
+    ck_assert_str_eq(headers_find(&headers, "b")->value, "x");
+    ck_assert_ptr_null(headers_find(&headers, "c"));
+    headers_fini(&headers);
+    for (int i = 0; i <= HEADERS_MOST; i++) {
+        add("N", "v");
+    }
+    ck_assert(headers.overflow);
+    headers_fini(&headers);
+}
+END_TEST
+
+/* ---- tokens ---- */
+
+START_TEST(tokens_are_compared_whole) {
+    struct auth *auth = auth_new("abc");
+    struct op op;
+    op_init(&op, 0, 0);
+    ck_assert_int_eq(auth_check(auth, &op, SCOPE_OPEN, NULL), OK);
+    ck_assert_int_eq(auth_check(auth, &op, SCOPE_READ, "Bearer abc"), OK);
+    ck_assert_int_eq(auth_check(auth, &op, SCOPE_ADMIN, "bearer  abc"), OK);
+    static const char *const wrong[] = {NULL,          "",           "Bearer",    "Bearer ", "Bearer ab",
+                                        "Bearer abcd", "Bearer ABC", "Basic abc", "abc"};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        ck_assert_int_eq(auth_check(auth, &op, SCOPE_READ, wrong[i]), ERR_UNAUTHENTICATED);
+    }
+    auth_free(auth);
+    auth = auth_new("");
+    ck_assert(auth_is_open(auth));
+    ck_assert_int_eq(auth_check(auth, &op, SCOPE_ADMIN, NULL), OK);
+    auth_free(auth);
+}
+END_TEST
+
+/* ---- names and configuration ---- */
+
+static char folder[] = "/tmp/lailad-config-XXXXXX";
+
+static void write_file(const char *name, const char *text, char ret_path[64]) {
+    snprintf(ret_path, 64, "%s/%s", folder, name);
+    ck_assert_int_eq(text_file_write(ret_path, text), 0);
+}
+
+static struct config *load(const char *text, const char *secrets, struct complaint *complaint) {
+    char config_path[64], secrets_path[64];
+    write_file("c.toml", text, config_path);
+    struct args args = {.config = config_path};
+    if (secrets) {
+        write_file("secrets.toml", secrets, secrets_path);
+    }
+    struct config *config = config_load(&args, complaint);
+    unlink(config_path);
+    if (secrets) {
+        unlink(secrets_path);
+    }
+    return config;
+}
+
+START_TEST(names_are_expanded_once) {
+    struct complaint complaint = {{0}};
+    static const char secrets[] = "FLAT = \"one $x ${NOT}\"\nNUMBER = 7\nON = true\n[table]\nname = "
+                                  "\"two\"\n[table.deep]\nx = \"no\"\n";
+    struct config *config = load("chain = \"\"\n", secrets, &complaint);
+    ck_assert_msg(config != NULL, "%s", complaint.text);
+    static const struct {
+        const char *text, *expanded;
+        enum expand_result result;
+    } rows[] = {
+        {"", "", EXPAND_OK},
+        {"plain", "plain", EXPAND_OK},
+        {"<${FLAT}>", "<one $x ${NOT}>", EXPAND_OK},
+        {"${table_name}${NUMBER}${ON}", "two7true", EXPAND_OK},
+        {"$$ $${FLAT} $a a$", "$ ${FLAT} $a a$", EXPAND_OK},
+        {"${MISSING_NAME_1}", NULL, EXPAND_UNDEFINED},
+        {"${deep_x}", NULL, EXPAND_UNDEFINED},
+        {"${FLAT", NULL, EXPAND_UNCLOSED},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct buf buf;
+        buf_init(&buf, 1000);
+        char name[32] = "";
+        ck_assert_int_eq(secrets_expand(config->secrets, rows[i].text, &buf, name, sizeof name),
+                         rows[i].result);
+        if (rows[i].expanded) {
+            ck_assert_str_eq(buf.data, rows[i].expanded);
+        }
+        buf_fini(&buf);
+    }
+    config_free(config);
+}
+END_TEST
+
+START_TEST(the_embedded_default_is_alpha_over_hdf5) {
+    struct complaint complaint = {{0}};
+    struct args args = {.data_dir = "/somewhere", .listen = "[::1]:0"};
+    struct config *config = config_load(&args, &complaint);
+    ck_assert_msg(config != NULL, "%s", complaint.text);
+    ck_assert_str_eq(config->chain_text, "alpha << hdf5\n");
+    ck_assert_uint_eq(config->pool_count, 2);
+    ck_assert_str_eq(settings_text(config->params, "data_dir"), "/somewhere");
+    ck_assert_str_eq(settings_text(config->params, "listen"), "[::1]:0");
+    ck_assert_uint_eq(settings_number(config->params, "max_connections"), 1000);
+    config_free(config);
+}
+END_TEST
+
+START_TEST(rest_bodies_get_only_listed_names) {
+    struct complaint complaint = {{0}};
+    struct config *config = load("rest_secrets = [\"A\", \"C\"]\n", "A = \"a\"\nB = \"b\"\n", &complaint);
+    ck_assert_msg(config != NULL, "%s", complaint.text);
+    ck_assert_str_eq(config_expand_for_rest(config, "A"), "a");
+    ck_assert_ptr_null(config_expand_for_rest(config, "B"));
+    ck_assert_ptr_null(config_expand_for_rest(config, "C"));
+    config_free(config);
+}
+END_TEST
+
+START_TEST(a_refusal_names_file_line_and_key) {
+    static const struct {
+        const char *text, *expected;
+    } rows[] = {
+        {"\nallowed_hosts = \"x\"\n", "c.toml:2: allowed_hosts: "},
+        {"rest_secrets = [\"a\",\n 5]\n", "c.toml:2: rest_secrets: "},
+        {"listen = 1979-05-27\n", "c.toml:1: listen: "},
+        {"\n\npoll_threads = 65\n", "c.toml:3: poll_threads: "},
+        {"pipe_bytes = \"1KiB\"\n", "c.toml:1: pipe_bytes: "},
+        {"data_dir = \"a\\u0000b\"\n", "c.toml:1: data_dir: "},
+        {"[pools.a]\nkind = \"memory\"\nmax_bytes = [1]\n", "c.toml:3: [pools.a] max_bytes: "},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct complaint complaint = {{0}};
+        ck_assert_ptr_null(load(rows[i].text, NULL, &complaint));
+        ck_assert_msg(strstr(complaint.text, rows[i].expected) != NULL, "%s", complaint.text);
+    }
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    if (!mkdtemp(folder)) {
+        return 1;
+    }
+    Suite *suite = suite_create("server parts");
+    TCase *tests = tcase_create("parts");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_pipe_keeps_order_over_its_edge);
+    tcase_add_test(tests, a_pipe_serves_two_threads_without_a_lock);
+    tcase_add_test(tests, fields_are_screened);
+    tcase_add_test(tests, twins_are_screened);
+    tcase_add_test(tests, framing_is_told);
+    tcase_add_test(tests, targets_are_screened);
+    tcase_add_test(tests, hosts_are_screened);
+    tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
+    tcase_add_test(tests, tokens_are_compared_whole);
+    tcase_add_test(tests, names_are_expanded_once);
+    tcase_add_test(tests, the_embedded_default_is_alpha_over_hdf5);
+    tcase_add_test(tests, rest_bodies_get_only_listed_names);
+    tcase_add_test(tests, a_refusal_names_file_line_and_key);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    rmdir(folder);
+    return failed != 0;
+}
