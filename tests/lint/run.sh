@@ -74,7 +74,10 @@ step_cppcheck() {
 
 step_analyzer() {
     pinned gcc 12 || return
-    configure build/analyzer -DCMAKE_C_COMPILER=gcc "-DCMAKE_C_FLAGS=-O1 -fanalyzer" || return
+    # Without its leak check: version 12 loses pointers that are stored at a variable index of an array. Leaks are looked
+    # for by clang-tidy, cppcheck and, in every test, LeakSanitizer.
+    configure build/analyzer -DCMAKE_C_COMPILER=gcc \
+        "-DCMAKE_C_FLAGS=-O1 -fanalyzer -Wno-analyzer-malloc-leak" || return
     ninja -C build/analyzer -j "$JOBS" -k 0 --quiet
 }
 
