@@ -382,7 +382,7 @@ void exchange_on_completed(void *context, struct MHD_Connection *connection, voi
         if (was_on_lane) {
             exchange_free(exchange);
         } else {
-            client->spare = exchange;
+            exchange_put_back(exchange);
         }
     }
     exchange_leave(set);

@@ -24,7 +24,7 @@
  *
  * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. When the client vanishes while
  * a lane has the exchange, the lane finishes it; when handler state is left over from a lane, finishing it may block and is sent to
- * a lane too. Exchanges that never left the poll thread are kept with their connection and used again.
+ * a lane too. Exchanges that never left the poll thread are kept on that thread's shelf and used again.
  *
  * Parking: MHD_suspend_connection and MHD_resume_connection are called only with the mutex held, suspend only from the library's
  * callbacks. While `parked`, the connection cannot end, so resuming is safe.
@@ -56,10 +56,20 @@ enum exchange_work { WORK_IDLE, WORK_QUEUED, WORK_RUNNING, WORK_AGAIN };
 
 #define METHOD_TEXT_BYTES 32 /* a longer method is unknown anyway: cut */
 
+/* What one poll thread keeps: finished exchanges to use again, the last one first, because it is still in the processor's cache. Most
+ * exchanges are over before the next one begins, so a thread needs few. Touched by its poll thread only. */
+#define SHELF_MOST_SPARES 64
+#define SHELVES_MOST 64 /* poll threads; a thread beyond that has none and allocates */
+struct shelf {
+    pthread_t thread;
+    struct exchange *spares; /* linked by next */
+    unsigned count;
+};
+
 /* One connection. */
 struct client {
     struct watch watch;
-    struct exchange *spare;
+    struct shelf *shelf;              /* of the poll thread it belongs to */
     char address[ADDRESS_TEXT_BYTES]; /* for the access log; "" when it is off */
 };
 
@@ -122,6 +132,8 @@ struct exchanges {
     struct mutex mutex; /* RANK_EXCHANGES: the list and the drain */
     struct cond drained;
     struct exchange *first; /* those that were given to a lane */
+    struct shelf shelves[SHELVES_MOST];
+    unsigned shelf_count;
 };
 
 /* ---- exchanges.c ---- */
@@ -129,6 +141,8 @@ extern const struct request_io exchange_io;
 /* A new or spare exchange in state HEAD; NULL when out of memory. */
 struct exchange *exchange_begin(struct exchanges *set, struct client *client,
                                 struct MHD_Connection *connection, const char *target);
+/* Back on its shelf, or freed; only for one that was never given to a lane. */
+void exchange_put_back(struct exchange *exchange);
 /* Makes it reachable for exchanges_hurry. */
 void exchange_list(struct exchange *exchange);
 /* Nobody may use it any more. */

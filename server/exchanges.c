@@ -70,15 +70,38 @@ static struct exchange *exchange_new(struct exchanges *set) {
     return exchange;
 }
 
+static struct exchange *take_spare(struct shelf *shelf) {
+    struct exchange *exchange = shelf ? shelf->spares : NULL;
+    if (exchange) {
+        shelf->spares = exchange->next;
+        shelf->count--;
+    }
+    return exchange;
+}
+
+void exchange_put_back(struct exchange *exchange) {
+    struct shelf *shelf = exchange->client->shelf;
+    if (!shelf || shelf->count == SHELF_MOST_SPARES) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->next = shelf->spares;
+    shelf->spares = exchange;
+    shelf->count++;
+}
+
 struct exchange *exchange_begin(struct exchanges *set, struct client *client,
                                 struct MHD_Connection *connection, const char *target) {
-    struct exchange *exchange = client->spare ? client->spare : exchange_new(set);
-    client->spare = exchange;
-    if (!exchange || !keep_target(exchange, target)) {
+    struct exchange *exchange = take_spare(client->shelf);
+    exchange = exchange ? exchange : exchange_new(set);
+    if (!exchange) {
         return NULL;
     }
-    client->spare = NULL;
     exchange->client = client;
+    if (!keep_target(exchange, target)) {
+        exchange_free(exchange);
+        return NULL;
+    }
     exchange->connection = connection;
     exchange->state = EXCHANGE_HEAD;
     exchange->screened = (struct screened){0};
@@ -176,6 +199,21 @@ static void format_client(const struct sockaddr *address, char ret_text[ADDRESS_
     listen_address_format(&copy, ret_text);
 }
 
+/* The calling poll thread's; NULL when there are more threads than shelves. */
+static struct shelf *find_shelf(struct exchanges *set) {
+    pthread_t self = pthread_self();
+    mutex_lock(&set->mutex);
+    unsigned i = 0;
+    while (i < set->shelf_count && !pthread_equal(set->shelves[i].thread, self)) {
+        i++;
+    }
+    if (i == set->shelf_count && i < SHELVES_MOST) {
+        set->shelves[set->shelf_count++].thread = self;
+    }
+    mutex_unlock(&set->mutex);
+    return i < SHELVES_MOST ? &set->shelves[i] : NULL;
+}
+
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -190,6 +228,7 @@ static struct client *client_new(struct exchanges *set, struct MHD_Connection *c
             format_client(address->client_addr, client->address);
         }
     }
+    client->shelf = find_shelf(set);
     reaper_watch(set->config.reaper, &client->watch, fd->connect_fd);
     return client;
 }
@@ -205,7 +244,6 @@ void exchange_on_connection(void *context, struct MHD_Connection *connection, vo
     *socket_context = NULL;
     if (client) {
         reaper_forget(set->config.reaper, &client->watch);
-        exchange_free(client->spare);
         free(client);
     }
 }
@@ -227,6 +265,12 @@ void exchanges_free(struct exchanges *set) {
         return;
     }
     MUST(!set->first && !atomic_load(&set->active));
+    for (unsigned i = 0; i < set->shelf_count; i++) {
+        struct exchange *exchange = NULL;
+        while ((exchange = take_spare(&set->shelves[i])) != NULL) {
+            exchange_free(exchange);
+        }
+    }
     cond_fini(&set->drained);
     mutex_fini(&set->mutex);
     free(set);
