@@ -26,9 +26,10 @@ struct pool_writer {
 };
 
 static enum err too_large(struct pool *pool, struct op *op) {
-    return pool_sign(pool, op,
-                     op_fail(op, REASON_TOO_LARGE, "the pool holds bodies of at most %llu bytes",
-                             (unsigned long long)pool->capabilities.max_object_bytes));
+    enum err err = op_fail(op, REASON_TOO_LARGE, "the pool holds bodies of at most %llu bytes",
+                           (unsigned long long)pool->capabilities.max_object_bytes);
+    (void)pool_sign(pool, op, err);
+    return err;
 }
 
 enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
@@ -41,7 +42,7 @@ enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
     if (most_bytes && options->meta.size_bytes != SIZE_UNKNOWN && options->meta.size_bytes > most_bytes) {
         return too_large(pool, op);
     }
-    AUTO(pool_writer_close) struct pool_writer *writer = calloc(1, sizeof *writer);
+    struct pool_writer *writer = calloc(1, sizeof *writer);
     if (!writer) {
         return op_no_memory(op);
     }
@@ -53,15 +54,17 @@ enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
     memcpy(writer->declared_sha256, options->meta.sha256, SHA256_BYTES);
     writer->is_fill = options->fence != NULL;
     writer->digest = digest_new();
-    if (!writer->digest) {
-        return op_no_memory(op);
-    }
-    err = pool->ops->open_writer(pool, op, &writer->id, options, &writer->writer);
+    err = writer->digest ? pool->ops->open_writer(pool, op, &writer->id, options, &writer->writer)
+                         : op_no_memory(op);
     if (err) {
-        return pool_sign(pool, op, err);
+        goto fail;
     }
-    *ret_writer = STEAL(writer);
+    *ret_writer = writer;
     return OK;
+fail:
+    pool_writer_close(writer);
+    (void)pool_sign(pool, op, err);
+    return err;
 }
 
 enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void *bytes, size_t count) {

@@ -31,7 +31,7 @@ struct option {
     const char *const *choices;  /* NULL-terminated */
     const char *fallback_secret; /* name in the secrets file used when unset: "AWS_REGION"; NULL = none */
     const char *sentence;        /* for the reference */
-    bool is_path;                /* OPTION_TEXT: a file's path; of an absolute one settings_each shows the last part only */
+    bool is_path; /* OPTION_TEXT: a file's path; of an absolute one settings_each shows the last part only */
 };
 
 struct settings; /* values of one pool for one kind's option table; immutable once the pool is open */

@@ -54,15 +54,15 @@ static enum err read_links(struct state *state, struct op *op, struct state_wiri
     sqlite3_stmt *statement = NULL;
     int64_t most = 0;
     enum err err = state_read_integer(state, op, "SELECT count(*) FROM link", &most);
-    if (!err && most > 0) {
-        wiring->links = calloc((size_t)most, sizeof *wiring->links);
-        err = wiring->links ? OK : op_no_memory(op);
+    if (err || most <= 0) {
+        return err;
     }
-    if (!err) {
-        err = state_prepare(state, op,
-                            "SELECT pool, origin, fail_on_tier_error, generation FROM link ORDER BY pool",
-                            &statement);
+    wiring->links = calloc((size_t)most, sizeof *wiring->links);
+    if (!wiring->links) {
+        return op_no_memory(op);
     }
+    err = state_prepare(
+        state, op, "SELECT pool, origin, fail_on_tier_error, generation FROM link ORDER BY pool", &statement);
     if (err) {
         return err;
     }

@@ -69,7 +69,7 @@ static enum err enter(struct chain_read *read, struct op *op, bool create) {
 enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
                           const struct chain_read_options *options, struct waker waker,
                           struct chain_read **ret_read) {
-    AUTO(chain_read_close) struct chain_read *read = calloc(1, sizeof *read + id->bytes + 1);
+    struct chain_read *read = calloc(1, sizeof *read + id->bytes + 1);
     if (!read) {
         return op_no_memory(op);
     }
@@ -81,20 +81,24 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
     read->is_alone = tiers->count == 1 || (options && options->local_only);
     read->wants_copy = !(options && options->no_store);
     read->reports = calloc(tiers->count, sizeof *read->reports);
-    if (!read->reports) {
-        return op_no_memory(op);
+    enum err err = read->reports ? OK : op_no_memory(op);
+    if (err) {
+        goto fail;
     }
     reset_reports(read);
     if (!read->is_alone) {
         /* A remote head is never looked at from here: its flight does that, once for all readers. */
         bool create = tiers->tier[0].pool->capabilities.remote;
-        enum err err = enter(read, op, create);
+        err = enter(read, op, create);
         if (err && create) {
-            return err;
+            goto fail;
         }
     }
-    *ret_read = STEAL(read);
+    *ret_read = read;
     return OK;
+fail:
+    chain_read_close(read);
+    return err;
 }
 
 /* ---- a pool read directly ---- */

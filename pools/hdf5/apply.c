@@ -315,7 +315,7 @@ void store_run_batch(void *context, struct request_batch *batch) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
-    struct request *request;
+    struct request *request = NULL;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
     }

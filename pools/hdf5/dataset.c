@@ -136,7 +136,9 @@ static enum err vlen_length(struct h5_file *file, struct op *op, hid_t dataset, 
     if (offset == HADDR_UNDEF) {
         AUTO(blob_unref) struct blob *body = NULL;
         enum err err = read_vlen(op, dataset, type, &body);
-        *ret_length = err ? 0 : body->size;
+        if (body) {
+            *ret_length = body->size;
+        }
         return err;
     }
     uint8_t bytes[VLEN_LENGTH_BYTES];
