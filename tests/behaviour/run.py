@@ -96,13 +96,17 @@ def main():
         return run_module(sys.argv[2])
     names = sys.argv[1:] or [path.stem for path in sorted(FOLDER.glob("test_*.py"))]
     names.sort(key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST))
-    verdict = 0
+    failed = []
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as lanes:
         for name, code, text, seconds in lanes.map(spawn, names):
-            print(f"==== {name}: {'ok' if code == 0 else 'FAILED'}, {seconds:.0f} s ====")
-            print(text.rstrip(), flush=True)
-            verdict |= code
-    return verdict
+            report = f"==== {name}: {'ok' if code == 0 else 'FAILED'}, {seconds:.0f} s ====\n{text.rstrip()}"
+            if code == 0:
+                print(report, flush=True)
+            else:
+                failed.append(report)
+    for report in failed:  # last, where whoever reads the end of the log finds them
+        print(report)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
