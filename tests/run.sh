@@ -184,6 +184,18 @@ programs() {
     fi
 }
 
+# behaviour NAME PRESET [module...] : runs behaviour suites against the daemon of a build
+behaviour() {
+    name=$1
+    preset=$2
+    shift 2
+    status=0
+    LAILAD="$root/build/$preset/server/lailad" /usr/bin/python3 tests/behaviour/run.py "$@" \
+        >"$logs/$name.log" 2>&1 </dev/null || status=$?
+    tally "$name" "$logs/$name.log"
+    if [ "$status" -ne 0 ]; then show_log "$name" 200; fi
+}
+
 # ---- the real S3 server ----
 # Before the build: both at once starve each other on two cores.
 # shellcheck disable=SC2317 # called by run
@@ -223,13 +235,8 @@ if wanted unit || wanted behaviour; then
             programs unit dev
         fi
         if wanted behaviour; then
-            LAILAD=${LAILAD:-$root/build/dev/server/lailad}
-            export LAILAD
-            status=0
             # shellcheck disable=SC2086 # a list
-            /usr/bin/python3 tests/behaviour/run.py $modules >"$logs/behaviour.log" 2>&1 </dev/null || status=$?
-            tally behaviour "$logs/behaviour.log"
-            if [ "$status" -ne 0 ]; then show_log behaviour 200; fi
+            behaviour behaviour dev $modules
         fi
     fi
 fi
@@ -239,7 +246,9 @@ fi
 if wanted tsan; then
     if run tsan-build build tsan; then
         # The sanitizer follows threads, not check's forks. Third-party servers and fuzz corpora gain nothing here.
-        CK_FORK=no TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" programs tsan tsan -E 'fuzz|contract'
+        CK_FORK=no TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" programs tsan tsan -E 'fuzz|contract|replay|live'
+        # Where requests, flights, fills and rewiring meet.
+        behaviour tsan-daemon tsan test_coalescing test_chain_semantics test_wiring test_process
     else
         count 0 1 0
     fi
