@@ -170,7 +170,7 @@ class RawClient:
 
     def __init__(self, host, port, timeout=TIMEOUT_SECONDS):
         self.socket = socket.create_connection((host, port), timeout=timeout)
-        self.kept = b""
+        self.kept = bytearray()
 
     def __enter__(self):
         return self
@@ -204,13 +204,18 @@ class RawClient:
         self.kept += piece
         return bool(piece)
 
+    def _take(self, count):
+        taken = bytes(self.kept[:count])
+        del self.kept[:count]
+        return taken
+
     def answer(self, method="GET"):
         """The next answer, or None when the connection ended without one."""
         while b"\r\n\r\n" not in self.kept:
             if not self._more():
                 return None
-        head, self.kept = self.kept.split(b"\r\n\r\n", 1)
-        lines = head.decode("latin-1").split("\r\n")
+        end = self.kept.index(b"\r\n\r\n")
+        lines = self._take(end + 4)[:-4].decode("latin-1").split("\r\n")
         status = int(lines[0].split(" ")[1])
         headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:]]
         answer = Answer(status, headers, b"")
@@ -222,11 +227,11 @@ class RawClient:
         if length is not None:
             while len(self.kept) < int(length) and self._more():
                 pass
-            answer.body, self.kept = self.kept[: int(length)], self.kept[int(length) :]
+            answer.body = self._take(int(length))
         else:
             while self._more():
                 pass
-            answer.body, self.kept = self.kept, b""
+            answer.body = self._take(len(self.kept))
         return answer
 
     def is_closed(self):

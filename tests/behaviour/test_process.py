@@ -75,6 +75,8 @@ class Listening(Case):
 
 
 class Ending(Case):
+    PATIENT = "drain_timeout_s = 60\n" + DISK
+
     def big(self, daemon, size=24 * MIB):
         body = hashlib.shake_256(b"big").digest(size)
         with daemon.client() as client:
@@ -98,7 +100,7 @@ class Ending(Case):
             return True
 
     def test_sigterm_lets_a_download_finish(self):
-        daemon = self.new_daemon(config=DISK)
+        daemon = self.new_daemon(config=self.PATIENT)
         body = self.big(daemon)
         raw = self.begin_download(daemon)
         daemon.process.send_signal(signal.SIGTERM)
@@ -110,7 +112,7 @@ class Ending(Case):
         daemon.check_log()
 
     def test_sigterm_lets_an_upload_finish(self):
-        daemon = self.new_daemon(config=DISK)
+        daemon = self.new_daemon(config=self.PATIENT)
         body = hashlib.shake_256(b"upload").digest(2 * MIB)
         with daemon.raw() as raw:
             raw.send(f"PUT /pools/disk/entries/up HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -129,7 +131,7 @@ class Ending(Case):
     def test_sigterm_lets_a_fetch_finish(self):
         origin = Origin()
         self.addCleanup(origin.stop)
-        daemon = self.new_daemon(config='chain = "alpha << s3"\n' + origin.pool("s3"))
+        daemon = self.new_daemon(config='drain_timeout_s = 60\nchain = "alpha << s3"\n' + origin.pool("s3"))
         name = object_name("slow")
         origin.put(name, b"worth waiting for")
         gate = origin.hold(name)
