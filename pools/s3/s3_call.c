@@ -152,7 +152,7 @@ static enum err open_exchange(struct s3_pool *s3, struct op *op, const struct s3
 static enum err collect(struct op *op, struct http_exchange *exchange, struct buf *body) {
     for (;;) {
         size_t room = body->max_bytes - body->size;
-        size_t piece = room < COLLECT_PIECE_BYTES ? room + 1 : COLLECT_PIECE_BYTES;
+        size_t piece = room < COLLECT_PIECE_BYTES ? room : COLLECT_PIECE_BYTES;
         char *space = NULL;
         if (room == 0) {
             char extra;
@@ -162,7 +162,6 @@ static enum err collect(struct op *op, struct http_exchange *exchange, struct bu
                        ? err
                        : op_fail(op, REASON_BAD_ANSWER, "the answer is larger than it may be");
         }
-        piece = piece > room ? room : piece;
         if (buf_reserve(body, piece, &space) != OK) {
             return op_no_memory(op);
         }
@@ -201,15 +200,18 @@ static enum err record_refusal(struct op *op, const struct s3_call *call, struct
     return s3_errors_record(op, &refusal, ret_cause);
 }
 
+/* *ret_unreached: no answer came. A status, whatever it is, shows that the endpoint is there. */
 static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call *call,
-                        enum retry_cause *ret_cause, struct s3_answer *answer) {
+                        enum retry_cause *ret_cause, bool *ret_unreached, struct s3_answer *answer) {
     enum http_trouble trouble;
     AUTO(http_exchange_close) struct http_exchange *exchange = NULL;
     enum err err = open_exchange(s3, op, call, &trouble, &exchange);
     *ret_cause = cause_of(trouble);
+    *ret_unreached = trouble == HTTP_TROUBLE_CONNECT || trouble == HTTP_TROUBLE_BROKEN;
     if (err != OK) {
         return err;
     }
+    note_reached(s3);
     unsigned status = http_exchange_status(exchange);
     if (status < 200 || status > 299) {
         return record_refusal(op, call, exchange, ret_cause);
@@ -240,18 +242,13 @@ enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *c
     retry_start(&retry, &retry_default_policy, clock_now_ns());
     for (;;) {
         enum retry_cause cause;
-        enum err err = attempt(s3, op, call, &cause, ret_answer);
+        bool unreached;
+        enum err err = attempt(s3, op, call, &cause, &unreached, ret_answer);
         if (err == OK) {
-            note_reached(s3);
             return OK;
         }
         s3_answer_fini(ret_answer);
-        bool unreached = cause != RETRY_NEVER && (err == ERR_UNAVAILABLE || err == ERR_TIMEOUT);
         bool known_down = unreached && atomic_load(&s3->down);
-        if (!unreached && err != ERR_CANCELLED && err != ERR_TIMEOUT && err != ERR_BUSY &&
-            err != ERR_NO_MEMORY) {
-            note_reached(s3);
-        }
         uint64_t wait_ns = 0;
         if (known_down || !retry_again(&retry, cause, op->fault.retry_after_s, retry_random(), clock_now_ns(),
                                        op->deadline_ns, &wait_ns)) {

@@ -409,6 +409,35 @@ START_TEST(the_state_recovers) {
 }
 END_TEST
 
+START_TEST(a_failing_store_is_not_down) {
+    const char *const failed = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n";
+    const char *const late = "HTTP/1.1 504 Late\r\nContent-Length: 0\r\n\r\n";
+    const struct fake_answer answers[] = {{.text = failed}, {.text = late},    {.text = failed},
+                                          {.text = late},   {.text = late}, /* one object's trouble */
+                                          {.text = failed}, {.text = OK_HELLO}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    expect_fault(get_only(scene.pool, "x"), ERR_TIMEOUT, REASON_TIMEOUT);
+    ck_assert_int_eq(state_of(scene.pool), POOL_OK);
+    expect_body(scene.pool, "y", "hello", 5); /* others are still tried again */
+    end(&scene);
+}
+END_TEST
+
+START_TEST(any_status_ends_being_down) {
+    const struct fake_answer answers[] = {
+        {.after = FAKE_RESET}, {.after = FAKE_RESET},
+        {.after = FAKE_RESET}, {.after = FAKE_RESET},
+        {.after = FAKE_RESET}, {.text = "HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n"},
+        {.text = OK_HELLO}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    expect_fault(get_only(scene.pool, "x"), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    ck_assert_int_eq(state_of(scene.pool), POOL_UNAVAILABLE);
+    expect_body(scene.pool, "x", "hello", 5);
+    ck_assert_int_eq(state_of(scene.pool), POOL_OK);
+    end(&scene);
+}
+END_TEST
+
 START_TEST(metadata_come_from_the_header) {
     const struct fake_answer answers[] = {
         {.text =
@@ -483,6 +512,8 @@ TCase *s3_calls_case(void) {
     tcase_add_test(tcase, a_cancelled_read_ends);
     tcase_add_test(tcase, a_dead_endpoint_is_known_soon);
     tcase_add_test(tcase, the_state_recovers);
+    tcase_add_test(tcase, a_failing_store_is_not_down);
+    tcase_add_test(tcase, any_status_ends_being_down);
     tcase_add_test(tcase, metadata_come_from_the_header);
     return tcase;
 }
