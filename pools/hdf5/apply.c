@@ -129,7 +129,7 @@ static enum err put(struct store *store, struct store_request *request) {
         err = store_begin_change(store, op, true);
     }
     if (!err) {
-        err = store_make_room(store, op, record, request->length);
+        err = store_make_room(store, op, request->id, request->length);
     }
     if (err) {
         return err;
@@ -221,7 +221,7 @@ static enum err reserve(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
     enum err err = store_begin_change(store, op, true);
     if (!err) {
-        err = store_make_room(store, op, index_find(&store->index, request->id), request->length);
+        err = store_make_room(store, op, request->id, request->length);
     }
     if (err) {
         return err;
@@ -309,6 +309,14 @@ enum err store_settle(struct store *store, struct op *op) {
         STAILQ_CONCAT(&store->held, &store->new_held);
     }
     return OK;
+}
+
+/* In the middle of other work: nothing is flushed, shown or let go, for a batch may be half done. */
+void store_run_urgent(void *context, struct request_batch *batch) {
+    struct request *request = NULL;
+    STAILQ_FOREACH(request, batch, in_batch) {
+        request->result = carry_out(context, request_of(request));
+    }
 }
 
 void store_run_batch(void *context, struct request_batch *batch) {

@@ -149,7 +149,7 @@ void commit_serve_urgent(struct commit *commit) {
     take_locked(commit, true, &batch);
     mutex_unlock(&commit->mutex);
     if (!STAILQ_EMPTY(&batch)) {
-        commit->ops->run_batch(commit->context, &batch);
+        commit->ops->run_urgent(commit->context, &batch);
         finish(commit, &batch);
     }
 }

@@ -38,6 +38,8 @@ struct commit_ops {
     void (*begin)(void *context);
     /* Sets every request's result. The batch may be empty: then somebody poked. */
     void (*run_batch)(void *context, struct request_batch *batch);
+    /* The same for urgent requests only, from within one of the other functions. */
+    void (*run_urgent)(void *context, struct request_batch *batch);
     /* A slice of background work while nobody waits; false = there is none left. */
     bool (*run_idle)(void *context);
     /* Last on the thread. */
@@ -66,7 +68,7 @@ void commit_fini(struct commit *commit);
 enum err commit_submit(struct commit *commit, struct op *op, struct request *request) MUST_USE;
 /* There is something to do that is no request (an empty batch will run). Any thread; never blocks for long. */
 void commit_poke(struct commit *commit);
-/* From begin only: carries out the urgent requests that wait. */
+/* The thread, within begin or run_batch: carries out the urgent requests that wait. */
 void commit_serve_urgent(struct commit *commit);
 bool commit_is_stopping(struct commit *commit);
 

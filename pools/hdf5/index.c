@@ -281,10 +281,14 @@ void index_stage(struct index *index, struct record *record, struct version *tak
     record->next = take_version;
 }
 
+/* The published counters follow by the difference: others may be staged, which usage has and they have not. */
 void index_replace(struct index *index, struct record *record, struct version *take_version) {
     MUST(!record->has_next);
+    struct usage before = index->usage;
     count(&index->usage, record->current, false);
     count(&index->usage, take_version, true);
+    atomic_fetch_add(&index->entries, index->usage.entries - before.entries);
+    atomic_fetch_add(&index->bytes, index->usage.bytes - before.bytes);
     leave_list(index, record);
     enter_list(index, record, take_version);
     mutex_lock(&index->mutex);

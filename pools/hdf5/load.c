@@ -196,7 +196,6 @@ bool store_load_slice(struct store *store) {
             record->list = LIST_NONE;
         }
     }
-    index_publish(&store->index);
     if (!TAILQ_EMPTY(&store->index.unresolved)) {
         return true;
     }
@@ -207,6 +206,10 @@ bool store_load_slice(struct store *store) {
 }
 
 void store_load_all(struct store *store) {
+    if (atomic_load(&store->loaded)) {
+        return;
+    }
     while (store_load_slice(store)) {
+        commit_serve_urgent(&store->commit);
     }
 }

@@ -196,8 +196,8 @@ static enum err open_on(struct hdf5_reader *reader, struct op *op, const struct 
         return err;
     }
     uint64_t length = reader->version->length;
-    if (options->offset > length) {
-        return op_fail(op, REASON_RANGE, "the range begins behind the end of the entry");
+    if (options->offset > 0 && options->offset >= length) {
+        return op_fail(op, REASON_RANGE, "the range begins at or behind the end of the entry");
     }
     uint64_t wanted = options->length < length - options->offset ? options->length : length - options->offset;
     err = prepare(reader, op, wanted == length);

@@ -36,7 +36,7 @@ static enum err evict(struct store *store, struct op *op, const struct record *s
     return victim ? store_unlink(store, op, victim) : OK;
 }
 
-enum err store_make_room(struct store *store, struct op *op, struct record *record, uint64_t length) {
+enum err store_make_room(struct store *store, struct op *op, const struct id *id, uint64_t length) {
     const struct store_limits *limits = &store->limits;
     if (!limits->max_bytes && !limits->max_entries) {
         return OK;
@@ -47,6 +47,7 @@ enum err store_make_room(struct store *store, struct op *op, struct record *reco
     }
     store_load_all(store); /* what is there counts, so it has to be known */
     const struct usage *usage = &store->index.usage;
+    const struct record *record = index_find(&store->index, id);
     const struct version *old = record ? record_latest(record) : NULL;
     uint64_t old_bytes = old ? old->length : 0;
     uint64_t old_entries = old ? 1 : 0;

@@ -70,6 +70,7 @@ static void close_everything(void *context) {
 static const struct commit_ops commit_ops = {
     .begin = store_scan,
     .run_batch = store_run_batch,
+    .run_urgent = store_run_urgent,
     .run_idle = run_idle,
     .end = close_everything,
 };

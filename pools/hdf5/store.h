@@ -125,7 +125,8 @@ enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns
 void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 
 /* ---- the thread ---- */
-void store_run_batch(void *context, struct request_batch *batch); /* apply.c */
+void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */
+void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
 /* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons. */
 enum err store_settle(struct store *store, struct op *op);
 /* Gives back what nobody reads any more; true when the file changed. */
@@ -141,14 +142,17 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
 /* Must come before any change of the file. What only removes does not ask for room on the disk. */
 enum err store_begin_change(struct store *store, struct op *op, bool grows) MUST_USE;
 
-/* room.c: evicts cached copies if need be and allowed. record NULL = a new entry. ERR_TOO_LARGE, ERR_NO_SPACE: nothing was changed. */
-enum err store_make_room(struct store *store, struct op *op, struct record *record, uint64_t length) MUST_USE;
+/* room.c: evicts cached copies if need be and allowed, never the id's own. ERR_TOO_LARGE, ERR_NO_SPACE: nothing was changed.
+ * May load the rest of the index: records that the caller found before, and that are not resolved, may be gone. */
+enum err store_make_room(struct store *store, struct op *op, const struct id *id, uint64_t length) MUST_USE;
 /* room.c: dataset_create within max_file_bytes. */
 enum err store_create_dataset(struct store *store, struct op *op, enum version_kind kind, uint64_t length,
                               hid_t *ret_dataset, struct placement *ret_placement) MUST_USE;
 
 void store_scan(void *context);             /* load.c: commit_ops.begin */
-bool store_load_slice(struct store *store); /* true = there is more */
+/* Shows only what it found itself, nothing that a batch has staged. True = there is more. */
+bool store_load_slice(struct store *store);
+/* Serves lookups between its slices. */
 void store_load_all(struct store *store);
 /* The record of an id, found by name while the scan is not through; resolved. *ret_record NULL = absent. */
 enum err store_find(struct store *store, struct op *op, const struct id *id,

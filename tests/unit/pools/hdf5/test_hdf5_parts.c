@@ -96,7 +96,7 @@ static void end(void *context) {
     storage->ended = true;
 }
 
-static const struct commit_ops commit_ops = {begin, run_batch, run_idle, end};
+static const struct commit_ops commit_ops = {begin, run_batch, run_batch, run_idle, end};
 
 static void start(struct storage *storage) {
     *storage = (struct storage){0};

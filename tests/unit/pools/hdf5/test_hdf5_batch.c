@@ -1,0 +1,172 @@
+/* test_hdf5_batch.c - one batch at a time, with what other threads would see at its flush, and with a flush that fails.
+ *
+ * The store's own thread is ended, and the test takes its place: so it knows which requests share a batch. The store's
+ * calls of h5_file_flush and attributes_write_sha256 come here first (the linker's --wrap).
+ */
+#include "hdf5_fixture.h"
+
+#include "pools/base/hash.h"
+#include "pools/hdf5/attributes.h"
+#include "pools/hdf5/store.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum err __real_h5_file_flush(struct h5_file *file, struct op *op);
+enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op);
+
+static struct fixture fixture;
+static struct store *store;
+static bool flush_fails;
+static const char *watched; /* an id that is looked up at each flush, as a reader does */
+static int seen_at_flush;   /* how often it was there */
+
+static void set_up(void) {
+    fixture_open(&fixture);
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    flush_fails = false;
+    watched = NULL;
+    seen_at_flush = 0;
+}
+
+static void open_store(struct store_limits limits) {
+    struct op op;
+    op_init(&op, 0, 0);
+    char *path = fixture_path(&fixture, "p.h5");
+    struct store_options options = {.limits = limits};
+    ck_assert_int_eq(store_open(&op, path, &options, &store), OK);
+    free(path);
+    ck_assert_int_eq(store_await_loaded(store, &op, UINT64_C(10000000000)), OK);
+    commit_stop(&store->commit);
+    h5_enter();
+    store->link_list = H5Pcreate(H5P_LINK_CREATE);
+}
+
+static void close_store(void) {
+    flush_fails = false;
+    store_let_all_go(store);
+    store_close(store);
+    store = NULL;
+}
+
+static void tear_down(void) {
+    fixture_close(&fixture);
+}
+
+enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op) {
+    if (watched) {
+        struct id id = id_of(watched);
+        struct version *version = index_get(&store->index, &id);
+        seen_at_flush += version != NULL;
+        version_drop(version);
+    }
+    return flush_fails ? op_fail(op, REASON_IO, "this flush fails") : __real_h5_file_flush(file, op);
+}
+
+/* ---- requests of one batch ---- */
+struct asked {
+    struct store_request request;
+    struct op op;
+    struct id id;
+    struct meta meta;
+};
+
+static void ask(struct asked *asked, struct request_batch *batch, enum store_action action, const char *id) {
+    memset(asked, 0, sizeof *asked);
+    op_init(&asked->op, 0, 0);
+    asked->id = id_of(id);
+    meta_init(&asked->meta);
+    asked->request = (struct store_request){
+        .request = {.op = &asked->op}, .action = action, .id = &asked->id, .meta = &asked->meta};
+    STAILQ_INSERT_TAIL(batch, &asked->request.request, in_batch);
+}
+
+static void ask_put(struct asked *asked, struct request_batch *batch, const char *id, const char *text,
+                    uint64_t length, enum hold hold) {
+    ask(asked, batch, STORE_PUT, id);
+    asked->meta.hold = hold;
+    asked->request.kind = VERSION_BYTES;
+    asked->request.length = length;
+    asked->request.bytes = text;
+}
+
+static void put_alone(const char *id, const char *text, uint64_t length, enum hold hold) {
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    ask_put(&put, &batch, id, text, length, hold);
+    store_run_batch(store, &batch);
+    ck_assert_msg(put.request.request.result == OK, "%s", put.op.fault.detail);
+    version_drop(put.request.version);
+}
+
+static bool has(const char *id) {
+    struct id key = id_of(id);
+    struct version *version = index_get(&store->index, &key);
+    version_drop(version);
+    return version != NULL;
+}
+
+/* ---- limits ---- */
+START_TEST(a_bounded_pool_keeps_what_its_batch_staged) {
+    open_store((struct store_limits){.max_bytes = 1000, .max_entries = 10});
+    put_alone("x", "old", 3, HOLD_OWNED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked removal;
+    struct asked reserve;
+    struct asked put;
+    ask(&removal, &batch, STORE_REMOVE, "x");
+    ask(&reserve, &batch, STORE_RESERVE, "x");
+    reserve.request.kind = VERSION_BYTES;
+    reserve.request.length = 100;
+    ask_put(&put, &batch, "x", "newer", 5, HOLD_OWNED);
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(removal.request.request.result, OK);
+    ck_assert(removal.request.existed);
+    ck_assert_int_eq(reserve.request.request.result, OK);
+    ck_assert_int_eq(put.request.request.result, OK);
+    ck_assert(!put.request.existed);
+    ck_assert_uint_eq(put.request.version->length, 5);
+    version_drop(put.request.version);
+    store_release_reservation(store, reserve.request.reservation);
+    ck_assert(has("x"));
+    ck_assert_uint_eq(store->index.usage.entries, 1);
+    ck_assert_uint_eq(store->index.usage.bytes, 5);
+    close_store();
+}
+END_TEST
+
+START_TEST(a_bounded_pool_shows_nothing_before_the_flush) {
+    open_store((struct store_limits){.max_bytes = 1000, .max_entries = 10});
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked first;
+    struct asked second;
+    ask_put(&first, &batch, "a", "1", 1, HOLD_OWNED);
+    ask_put(&second, &batch, "b", "2", 1, HOLD_OWNED);
+    watched = "a";
+    store_run_batch(store, &batch);
+    watched = NULL;
+    ck_assert_int_eq(seen_at_flush, 0);
+    ck_assert(has("a"));
+    version_drop(first.request.version);
+    version_drop(second.request.version);
+    close_store();
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("hdf5 batch");
+    TCase *tcase = tcase_create("batch");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, a_bounded_pool_keeps_what_its_batch_staged);
+    tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
