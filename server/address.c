@@ -28,11 +28,13 @@ enum err listen_address_parse(struct op *op, const char *text, struct listen_add
     char name[HOST_TEXT_BYTES];
     memcpy(name, host, host_bytes);
     name[host_bytes] = '\0';
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    /* Never the resolver: what was judged to be loopback must be what is bound. */
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
     struct addrinfo *found = NULL;
-    int failure = getaddrinfo(name, port, &hints, &found);
-    if (failure) {
-        return op_fail(op, REASON_INVALID_CONFIG, "%s: %s", name, gai_strerror(failure));
+    bool is_local = strcmp(name, "localhost") == 0;
+    if (getaddrinfo(is_local ? "127.0.0.1" : name, port, &hints, &found) != 0) {
+        return op_fail(op, REASON_INVALID_CONFIG, "expected a numeric address or localhost");
     }
     *ret_address = (struct listen_address){.size = found->ai_addrlen};
     memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);

@@ -14,7 +14,7 @@ struct listen_address {
     socklen_t size;
 };
 
-/* An IPv6 address needs its brackets; a name is asked of the resolver. ERR_INVALID. */
+/* A numeric address, in brackets when it is IPv6, or "localhost" (127.0.0.1): no resolver is asked. ERR_INVALID. */
 enum err listen_address_parse(struct op *op, const char *text, struct listen_address *ret_address) MUST_USE;
 bool listen_address_is_loopback(const struct listen_address *address);
 void listen_address_format(const struct listen_address *address, char ret_text[ADDRESS_TEXT_BYTES]);

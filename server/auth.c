@@ -23,10 +23,11 @@ struct auth *auth_new(const char *token) {
     if (!auth) {
         return NULL;
     }
-    auth->is_open = !token || !token[0];
     randombytes_buf(auth->key, sizeof auth->key);
-    if (!auth->is_open) {
+    if (token && token[0]) {
         hash_token(auth, token, auth->token_hash);
+    } else {
+        auth->is_open = true;
     }
     return auth;
 }
@@ -57,6 +58,20 @@ enum err auth_check(const struct auth *auth, struct op *op, enum scope scope, co
     hash_token(auth, token, hash);
     if (sodium_memcmp(hash, auth->token_hash, sizeof hash) != 0) {
         return op_fail(op, REASON_UNAUTHENTICATED, "the bearer token is not valid");
+    }
+    return OK;
+}
+
+enum err auth_check_origin(const struct auth *auth, struct op *op, enum http_method method,
+                           const char *origin, const char *host) {
+    bool is_safe = method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS;
+    if (!auth->is_open || is_safe || !origin) {
+        return OK;
+    }
+    const char *authority = strstr(origin, "://");
+    if (!authority || !host || strcasecmp(authority + 3, host) != 0) {
+        return op_fail(op, REASON_FORBIDDEN,
+                       "a page of another site may not change anything without a token");
     }
     return OK;
 }

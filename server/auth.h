@@ -17,4 +17,10 @@ bool auth_is_open(const struct auth *auth);
 enum err auth_check(const struct auth *auth, struct op *op, enum scope scope,
                     const char *authorization) MUST_USE;
 
+/* A page of another site can make a browser send simple requests to loopback; nobody is asked for a token there. So without
+ * one, a request that may change something and names its page (Origin) must come from our own: ERR_FORBIDDEN. origin and host are
+ * the fields' values or NULL. */
+enum err auth_check_origin(const struct auth *auth, struct op *op, enum http_method method,
+                           const char *origin, const char *host) MUST_USE;
+
 #endif

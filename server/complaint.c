@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 bool complain(struct complaint *complaint, const char *file, unsigned line, const char *format, ...) {
     int used = 0;
@@ -17,4 +18,10 @@ bool complain(struct complaint *complaint, const char *file, unsigned line, cons
     vsnprintf(complaint->text + at, sizeof complaint->text - at, format, arguments);
     va_end(arguments);
     return false;
+}
+
+bool complain_errno(struct complaint *complaint, const char *file, int errno_value) {
+    char text[128];
+    /* The GNU form: returns the text, which may or may not be in the buffer. */
+    return complain(complaint, file, 0, "%s", strerror_r(errno_value, text, sizeof text));
 }

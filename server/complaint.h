@@ -14,5 +14,7 @@ struct complaint {
  * well. */
 bool complain(struct complaint *complaint, const char *file, unsigned line, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/* "FILE: No such file or directory" */
+bool complain_errno(struct complaint *complaint, const char *file, int errno_value);
 
 #endif

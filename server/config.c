@@ -94,8 +94,8 @@ static bool set_text(const struct reading *reading, struct settings *settings, c
     if (is_set) {
         return true;
     }
-    /* What stands in the file may be repeated; what a name stood for may not. */
-    bool is_plain = !strchr(node->text, '$');
+    /* What stands in the file may be repeated, unless it is, or by its mistyped key may be, a secret. */
+    bool is_plain = !strchr(node->text, '$') && settings_may_show(settings, node->key);
     return complain(reading->complaint, reading->file, node->line, "%s%s: %s%s%.100s%s", where, node->key,
                     op.fault.detail, is_plain ? " (found \"" : "", is_plain ? node->text : "",
                     is_plain ? "\")" : "");
@@ -241,7 +241,7 @@ static struct toml_node *parse_file(struct complaint *complaint, const char *pat
     int failure = text_file_read(path, &text);
     struct toml_node *root = NULL;
     if (failure) {
-        complain(complaint, path, 0, "cannot be read: %s", strerror(failure));
+        complain_errno(complaint, path, failure);
     } else {
         root = parse_text(complaint, path, text.data ? text.data : "", text.size);
     }
@@ -314,33 +314,39 @@ static struct secrets *read_secrets(const struct args *args, struct complaint *c
     return secrets;
 }
 
-struct config *config_load(const struct args *args, struct complaint *complaint) {
-    AUTO(config_free) struct config *config = calloc(1, sizeof *config);
-    if (!config) {
-        complain(complaint, NULL, 0, "out of memory");
-        return NULL;
-    }
-    config->params = settings_new(params_options, params_count);
-    config->chain_text = strdup("");
-    if (!config->params || !config->chain_text) {
-        complain(complaint, NULL, 0, "out of memory");
-        return NULL;
-    }
+/* Everything in turn; each complains for itself. */
+static bool fill(struct config *config, const struct args *args, struct complaint *complaint) {
     config->secrets = read_secrets(args, complaint);
     if (!config->secrets) {
-        return NULL;
+        return false;
     }
     const char *file = args->config ? args->config : "(embedded default)";
     struct reading reading = {.config = config, .file = file, .complaint = complaint};
     struct op op;
     op_init(&op, 0, 0);
-    if (!read_config_file(&reading, args->config) || !read_environment(config, complaint) ||
-        !read_flags(config, args, complaint)) {
+    return read_config_file(&reading, args->config) && read_environment(config, complaint) &&
+           read_flags(config, args, complaint) &&
+           (settings_finish(config->params, &op) == OK ||
+            complain(complaint, file, 0, "%s", op.fault.detail));
+}
+
+struct config *config_load(const struct args *args, struct complaint *complaint) {
+    struct config *config = calloc(1, sizeof *config);
+    if (!config) {
+        goto fail;
+    }
+    config->params = settings_new(params_options, params_count);
+    config->chain_text = strdup("");
+    if (!config->params || !config->chain_text) {
+        goto fail;
+    }
+    if (!fill(config, args, complaint)) {
+        config_free(config);
         return NULL;
     }
-    if (settings_finish(config->params, &op)) {
-        complain(complaint, file, 0, "%s", op.fault.detail);
-        return NULL;
-    }
-    return STEAL(config);
+    return config;
+fail:
+    complain(complaint, NULL, 0, "out of memory");
+    config_free(config);
+    return NULL;
 }

@@ -3,13 +3,14 @@
 
 #include "pools/chain/expr.h"
 #include "pools/kinds.h"
+#include "pools/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WHERE_BYTES (NICKNAME_BYTES + 16)
-#define ALPHA "alpha"
+#define ALPHA POOL_ALPHA
 
 /* ---- pools ---- */
 

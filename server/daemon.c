@@ -75,11 +75,11 @@ bool daemon_check(const struct config *config, const struct daemon_options *opti
 static bool open_data_dir(struct daemon *daemon, struct complaint *error) {
     const char *path = text_of(daemon, "data_dir");
     if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return fail(error, path, strerror(errno));
+        return complain_errno(error, path, errno);
     }
     struct stat info;
     if (!realpath(path, daemon->data_dir) || stat(daemon->data_dir, &info) != 0) {
-        return fail(error, path, strerror(errno));
+        return complain_errno(error, path, errno);
     }
     return S_ISDIR(info.st_mode) ? true : fail(error, path, "not a directory");
 }
@@ -225,7 +225,7 @@ static bool announce(struct daemon *daemon, struct complaint *error) {
     snprintf(text, sizeof text, "%s\n", listener_authority(daemon->listener));
     int failure = text_file_write(path, text);
     if (failure) {
-        return fail(error, path, strerror(failure));
+        return complain_errno(error, path, failure);
     }
     daemon->announced = true;
     return true;
@@ -259,11 +259,11 @@ bool daemon_drain(struct daemon *daemon, uint64_t deadline_ns) {
     return exchanges_drain(daemon->exchanges, deadline_ns);
 }
 
-static void withdraw(struct daemon *daemon) {
+static void withdraw(const struct daemon *daemon) {
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s/listen", daemon->data_dir);
     if (unlink(path) != 0) {
-        log_line(LOG_WARNING, "daemon", "%s: %s", path, strerror(errno));
+        log_line(LOG_WARNING, "daemon", "%s could not be removed", path);
     }
 }
 

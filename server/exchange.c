@@ -144,10 +144,16 @@ static enum err screen(struct exchange *exchange, const char *method, const char
 static bool begin_handling(struct exchange *exchange) {
     struct request *request = &exchange->request;
     struct response *response = &exchange->response;
-    enum api_step step = api_route(request, response, exchange->target + exchange->screened.path_offset);
+    enum api_step step = api_route(request, response, exchange->target);
     if (step != API_DONE) {
-        enum err err = auth_check(exchange->set->config.auth, &request->op, request->route->scope,
+        const struct auth *auth = exchange->set->config.auth;
+        enum err err = auth_check(auth, &request->op, request->route->scope,
                                   request->io->header(request, "Authorization"));
+        if (!err) {
+            err =
+                auth_check_origin(auth, &request->op, request->method, request->io->header(request, "Origin"),
+                                  request->io->header(request, "Host"));
+        }
         if (err) {
             api_problem(request, response, &request->op, err);
             step = API_DONE;
@@ -155,13 +161,8 @@ static bool begin_handling(struct exchange *exchange) {
             step = api_peek(request, response);
         }
     }
-    exchange->answered = step == API_DONE;
-    bool to_lane = step != API_DONE || response->body_kind == BODY_SOURCE;
-    if (to_lane && !exchange_start_lane(exchange)) {
-        exchange->answered = true;
-        return true;
-    }
-    return step == API_DONE;
+    exchange->answered = step == API_DONE || !exchange_start_lane(exchange);
+    return exchange->answered;
 }
 
 /* The answer stands before the body came. */

@@ -102,7 +102,7 @@ enum MHD_Result exchange_queue(struct exchange *exchange) {
     struct response *response = &exchange->response;
     uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(response);
     bool closing = atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
-    bool keep = may_keep(exchange);
+    bool keep = !closing && may_keep(exchange);
     struct MHD_Response *kept = keep ? reply_kept(response->entry) : NULL;
     struct MHD_Response *reply = kept ? kept : new_reply(exchange, closing);
     if (!reply) {
@@ -116,7 +116,7 @@ enum MHD_Result exchange_queue(struct exchange *exchange) {
         exchange->sent_bytes = bytes;
         watch_enter(&exchange->client->watch, WATCH_SEND);
     }
-    if (!kept && keep && !closing) {
+    if (!kept && keep) {
         reply_keep(response->entry, reply);
     } else if (!kept) {
         MHD_destroy_response(reply);

@@ -25,7 +25,7 @@ void exchange_schedule(struct exchange *exchange) {
     switch (exchange->work) {
     case WORK_IDLE:
         exchange->work = WORK_QUEUED;
-        executor_submit(exchange->set->config.executor, api_lane(&exchange->request), &exchange->task);
+        executor_submit(exchange->set->config.executor, exchange->lane, &exchange->task);
         break;
     case WORK_RUNNING:
         exchange->work = WORK_AGAIN;
@@ -49,7 +49,9 @@ void exchange_finish(struct exchange *exchange) {
         return;
     }
     exchange->finished = true;
-    exchange->pumping = false;
+    if (exchange->pumping) { /* not written otherwise: a lane may be looking, in a run with nothing to do */
+        exchange->pumping = false;
+    }
     response_fini(&exchange->response); /* closes the source before what it may stand on */
     api_finish(&exchange->request);
 }
@@ -90,9 +92,12 @@ enum err exchange_read_body(struct request *request, void *ret_bytes, size_t cap
 
 /* ---- the pulled body of an answer ---- */
 
+/* Before the answer stands there is no reader: the first pump is part of handing over. */
 static void tell_reader(struct exchange *exchange) {
     mutex_lock(&exchange->mutex);
-    exchange_unpark(exchange);
+    if (exchange->answered) {
+        exchange_unpark(exchange);
+    }
     mutex_unlock(&exchange->mutex);
 }
 
@@ -213,11 +218,13 @@ static void run_task(struct task *task) {
 
     mutex_lock(&exchange->mutex);
     bool again = exchange->work == WORK_AGAIN;
-    exchange->work = WORK_IDLE;
     bool over = !exchange->open;
-    if (!over && again) {
-        exchange_schedule(exchange);
-    }
+    if (!over) {
+        exchange->work = WORK_IDLE;
+        if (again && (!exchange->answered || exchange->pumping)) {
+            exchange_schedule(exchange);
+        }
+    } /* else it stays busy: a wake that comes before exchange_finish has unsubscribed must queue nothing */
     mutex_unlock(&exchange->mutex);
     if (over) {
         exchange_finish(exchange);
@@ -227,9 +234,8 @@ static void run_task(struct task *task) {
 
 bool exchange_start_lane(struct exchange *exchange) {
     struct request *request = &exchange->request;
-    bool answered = exchange->answered;
-    if (!headers_own(&exchange->headers) || (answered && !start_pump(exchange)) ||
-        (exchange->screened.has_body && !answered &&
+    if (!headers_own(&exchange->headers) ||
+        (exchange->screened.has_body &&
          !pipe_open(&exchange->in, exchange->screened.body_bytes < exchange->set->config.pipe_bytes
                                        ? (size_t)exchange->screened.body_bytes
                                        : exchange->set->config.pipe_bytes))) {
@@ -237,6 +243,7 @@ bool exchange_start_lane(struct exchange *exchange) {
         return false;
     }
     exchange->task.run = run_task;
+    exchange->lane = api_lane(request); /* once: what it is judged by is gone when the answer stands */
     exchange_list(exchange);
     mutex_lock(&exchange->mutex);
     exchange->on_lane = true;

@@ -22,7 +22,9 @@
  * run once more). A lane touches request, response and the consumer end of `in` and producer end of `out` only while RUNNING. The
  * poll thread touches request and response only before the exchange first goes to a lane and after `answered`.
  *
- * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. When the client vanishes while
+ * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. A lane that finds the library's side
+ * over keeps work as it is until it has freed: a wake may come as long as the handler's subscriptions stand, and must queue nothing.
+ * When the client vanishes while
  * a lane has the exchange, the lane finishes it; when handler state is left over from a lane, finishing it may block and is sent to
  * a lane too. Exchanges that never left the poll thread are kept on that thread's shelf and used again.
  *
@@ -109,6 +111,7 @@ struct exchange {
     /* under the mutex */
     struct mutex mutex;
     struct task task;
+    enum lane lane; /* set when it first goes to a lane */
     enum exchange_work work;
     bool open;
     bool on_lane; /* was given to a lane at least once */

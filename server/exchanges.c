@@ -104,6 +104,7 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
     }
     exchange->connection = connection;
     exchange->state = EXCHANGE_HEAD;
+    exchange->method[0] = '\0'; /* a head that breaks off is logged without one */
     exchange->screened = (struct screened){0};
     exchange->body_ended = false;
     exchange->received_bytes = 0;

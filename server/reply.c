@@ -69,8 +69,13 @@ static struct MHD_Response *length_reply(uint64_t length) {
     if (!length) {
         return empty_reply();
     }
-    return MHD_create_response_from_callback(length == SIZE_UNKNOWN ? MHD_SIZE_UNKNOWN : length, 1, no_body,
-                                             NULL, NULL);
+    struct MHD_Response *reply = MHD_create_response_from_callback(
+        length == SIZE_UNKNOWN ? MHD_SIZE_UNKNOWN : length, 1, no_body, NULL, NULL);
+    if (reply && length == SIZE_UNKNOWN) {
+        /* Else the library sends the last chunk of a body that a 304 cannot have. */
+        (void)MHD_set_response_options(reply, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
+    return reply;
 }
 
 static struct MHD_Response *reply_body(struct response *response, const struct reply_options *options) {

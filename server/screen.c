@@ -80,35 +80,6 @@ static enum err check_single(struct op *op, const struct headers *headers) {
     return OK;
 }
 
-static enum err check_target(struct op *op, const struct screen_head *head, size_t *ret_path_offset) {
-    if (head->target_bytes > TARGET_MOST_BYTES) {
-        return op_fail(op, REASON_URI_TOO_LONG, "the request target is longer than %d bytes",
-                       TARGET_MOST_BYTES);
-    }
-    for (size_t i = 0; i < head->target_bytes; i++) {
-        unsigned char byte = (unsigned char)head->target[i];
-        if (byte <= 0x20 || byte == 0x7f) {
-            return op_fail(op, REASON_INVALID_REQUEST,
-                           "the request target holds a blank or control character");
-        }
-    }
-    *ret_path_offset = 0;
-    if (head->target_bytes && (head->target[0] == '/' || head->target[0] == '*')) {
-        return OK;
-    }
-    /* absolute-form: a server must take it (RFC 9112, 3.2.2) */
-    static const char scheme[] = "http://";
-    size_t scheme_bytes = sizeof scheme - 1;
-    if (head->target_bytes > scheme_bytes && strncasecmp(head->target, scheme, scheme_bytes) == 0) {
-        const char *path = memchr(head->target + scheme_bytes, '/', head->target_bytes - scheme_bytes);
-        if (path) {
-            *ret_path_offset = (size_t)(path - head->target);
-            return OK;
-        }
-    }
-    return op_fail(op, REASON_INVALID_REQUEST, "the request target does not begin with a slash");
-}
-
 static bool text_is(const char *text, size_t bytes, const char *word) {
     return bytes == strlen(word) && strncasecmp(text, word, bytes) == 0;
 }
@@ -248,9 +219,6 @@ enum err screen_request(struct op *op, const struct screen_head *head, struct sc
     }
     if (!err) {
         err = check_host(op, head, screened.is_http_1_0);
-    }
-    if (!err) {
-        err = check_target(op, head, &screened.path_offset);
     }
     if (!err) {
         *ret_screened = screened;

@@ -39,7 +39,6 @@ struct screened {
     bool expects_continue;
     bool is_http_1_0;
     uint64_t body_bytes; /* UINT64_MAX = chunked */
-    size_t path_offset;  /* where the path begins in the target (absolute-form carries an authority first) */
 };
 
 /* ERR_INVALID, ERR_UNSUPPORTED, ERR_URI_TOO_LONG or ERR_HEADERS_TOO_LARGE, recorded in op. */

@@ -50,7 +50,7 @@ void house_start(struct house *house, const struct house_options *given) {
     };
     MUST(listener_start(&op, &address, &limits, house->exchanges, &house->listener) == OK);
     const char *port = strrchr(listener_authority(house->listener), ':');
-    house->port = (unsigned short)atoi(port + 1);
+    house->port = (unsigned short)strtoul(port + 1, NULL, 10);
 }
 
 void house_stop(struct house *house) {

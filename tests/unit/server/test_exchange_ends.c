@@ -1,0 +1,243 @@
+/* test_exchange_ends.c - what an exchange refuses, whom it cuts off, and how all of them end. See test_exchange.c. */
+#include "pools/base/clock.h"
+#include "pools/base/hash.h"
+#include "tests/unit/server/fake_api.h"
+#include "tests/unit/server/house.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HOST "Host: x\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+
+static struct house house;
+
+static void start(void) {
+    house_start(&house, NULL);
+}
+
+static void stop(void) {
+    house_stop(&house);
+}
+
+static void expect(const char *request, unsigned status, const char *body) {
+    struct answer answer = client_ask(&house, request);
+    ck_assert_uint_eq(answer.status, status);
+    ck_assert(answer.complete);
+    if (body) {
+        ck_assert_str_eq(answer.body, body);
+    }
+    answer_free(&answer);
+}
+
+/* ---- refusals ---- */
+
+static void refused(const char *request, unsigned status) {
+    int fd = client_connect(&house);
+    client_send(fd, request);
+    struct answer answer = client_receive(fd, false);
+    ck_assert_msg(answer.status == status, "%u for %s", answer.status, request);
+    answer_free(&answer);
+    ck_assert(client_awaits_end(fd));
+    close(fd);
+}
+
+START_TEST(ambiguous_requests_are_refused_and_closed) {
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 501);
+    refused("GET /text HTTP/1.1\r\n\r\n", 400);
+    refused("GET /text HTTP/1.1\r\n" HOST "Host: y\r\n\r\n", 400);
+    refused("GET /text HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5x\r\n\r\n12345", 400);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n12345", 400);
+    refused("GET text HTTP/1.1\r\n" HOST "\r\n", 400);
+}
+END_TEST
+
+START_TEST(hidden_bytes_are_refused) {
+    static const char target[] = "GET /te\0xt HTTP/1.1\r\n" HOST "\r\n";
+    static const char value[] = "GET /text HTTP/1.1\r\n" HOST "X-A: b\0c\r\n\r\n";
+    static const char last[] = "GET /text HTTP/1.1\r\n" HOST "X-A: b\r\nX-B: \0\0\0\r\n\r\n";
+    const struct {
+        const char *bytes;
+        size_t count;
+    } requests[] = {{target, sizeof target - 1}, {value, sizeof value - 1}, {last, sizeof last - 1}};
+    for (size_t i = 0; i < 3; i++) {
+        int fd = client_connect(&house);
+        client_send_bytes(fd, requests[i].bytes, requests[i].count);
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_ne(answer.status, 200);
+        answer_free(&answer);
+        ck_assert(client_awaits_end(fd));
+        close(fd);
+    }
+    refused("GET /text HTTP/1.1\r\n" HOST "X-A: b\r\n folded\r\n\r\n", 400);
+}
+END_TEST
+
+static char head[70000];
+
+START_TEST(header_blocks_are_bounded) {
+    for (int large = 0; large < 2; large++) {
+        int fill = large ? 32760 : 32660;
+        snprintf(head, sizeof head, "GET /text HTTP/1.1\r\n" HOST "X-Large: %0*d\r\n\r\n", fill, 0);
+        int fd = client_connect(&house);
+        client_send(fd, head);
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, large ? 431 : 200);
+        answer_free(&answer);
+        close(fd);
+    }
+    size_t bytes = (size_t)snprintf(head, sizeof head, "GET /text HTTP/1.1\r\n" HOST);
+    for (int i = 0; i < 200; i++) {
+        bytes += (size_t)snprintf(head + bytes, sizeof head - bytes, "X-%d: y\r\n", i);
+    }
+    snprintf(head + bytes, sizeof head - bytes, "\r\n");
+    refused(head, 431);
+}
+END_TEST
+
+START_TEST(tokens_are_asked_for) {
+    struct house_options options = {.token = "s3cret"};
+    house_start(&house, &options);
+    expect(GET("/text"), 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: Bearer s3cre\r\n\r\n", 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: Basic s3cret\r\n\r\n", 401, NULL);
+    expect("GET /text HTTP/1.1\r\n" HOST "Authorization: bearer s3cret\r\n\r\n", 200, "hello");
+    house_stop(&house);
+}
+END_TEST
+
+/* ---- slow clients ---- */
+
+START_TEST(a_header_trickle_is_cut) {
+    struct house_options options = {.header_ns = 300 * NS_PER_MS};
+    house_start(&house, &options);
+    int fd = client_connect(&house);
+    const char *request =
+        "GET /text HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    bool cut = false;
+    for (const char *at = request; *at && !cut; at++) {
+        usleep(20000);
+        cut = send(fd, at, 1, MSG_NOSIGNAL) != 1;
+    }
+    ck_assert(cut || client_awaits_end(fd));
+    close(fd);
+    int silent = client_connect(&house);
+    ck_assert(client_awaits_end(silent));
+    close(silent);
+    house_stop(&house);
+}
+END_TEST
+
+START_TEST(a_body_trickle_and_a_stalled_reader_are_cut) {
+    struct house_options options = {.rate_ns = 300 * NS_PER_MS};
+    house_start(&house, &options);
+    int fd = client_connect(&house);
+    client_send(fd, "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n");
+    bool cut = false;
+    for (int i = 0; i < 90 && !cut; i++) {
+        usleep(20000);
+        cut = send(fd, "x", 1, MSG_NOSIGNAL) != 1;
+    }
+    ck_assert(cut || client_awaits_end(fd));
+    close(fd);
+    fd = client_connect(&house);
+    client_send(fd, GET("/source/80000000"));
+    ck_assert_uint_eq(fake_await_all_finished(2), 2); /* cut without anybody reading */
+    close(fd);
+    house_stop(&house);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(drain_lets_running_exchanges_finish) {
+    house_start(&house, NULL);
+    int fd = client_connect(&house);
+    client_send(fd, GET("/gate"));
+    fake_await_at_gate(1);
+    listener_quiesce(house.listener);
+    ck_assert(!exchanges_drain(house.exchanges, clock_now_ns() + 20 * NS_PER_MS));
+    fake_open_gate();
+    ck_assert(exchanges_drain(house.exchanges, clock_now_ns() + 20 * NS_PER_S));
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "through the gate");
+    ck_assert(answer_has(&answer, "Connection: close\r\n"));
+    answer_free(&answer);
+    close(fd);
+    house_stop(&house);
+}
+END_TEST
+
+START_TEST(stopping_resumes_what_is_parked) {
+    house_start(&house, NULL);
+    int fds[12];
+    for (int i = 0; i < 12; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], i % 3 == 0   ? GET("/gate")
+                            : i % 3 == 1 ? GET("/stuck/900000")
+                                         : GET("/source/90000000"));
+    }
+    fake_await_at_gate(8);
+    house_stop(&house); /* would panic or hang if one stayed parked */
+    for (int i = 0; i < 12; i++) {
+        close(fds[i]);
+    }
+}
+END_TEST
+
+START_TEST(addresses_are_parsed) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct listen_address address;
+    ck_assert_int_eq(listen_address_parse(&op, "127.0.0.1:80", &address), OK);
+    ck_assert(listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "[::1]:80", &address), OK);
+    ck_assert(listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "0.0.0.0:80", &address), OK);
+    ck_assert(!listen_address_is_loopback(&address));
+    ck_assert_int_eq(listen_address_parse(&op, "[::]:80", &address), OK);
+    ck_assert(!listen_address_is_loopback(&address));
+    static const char *const bad[] = {
+        "", "80", "::1:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:8x", ":80"};
+    for (size_t i = 0; i < 8; i++) {
+        ck_assert_msg(listen_address_parse(&op, bad[i], &address) == ERR_INVALID, "%s", bad[i]);
+    }
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("exchange ends");
+    TCase *usual = tcase_create("usual");
+    tcase_set_timeout(usual, 120);
+    tcase_add_checked_fixture(usual, start, stop);
+    tcase_add_test(usual, ambiguous_requests_are_refused_and_closed);
+    tcase_add_test(usual, hidden_bytes_are_refused);
+    tcase_add_test(usual, header_blocks_are_bounded);
+    suite_add_tcase(suite, usual);
+    TCase *special = tcase_create("special");
+    tcase_set_timeout(special, 120);
+    tcase_add_test(special, tokens_are_asked_for);
+    tcase_add_test(special, a_header_trickle_is_cut);
+    tcase_add_test(special, a_body_trickle_and_a_stalled_reader_are_cut);
+    tcase_add_test(special, drain_lets_running_exchanges_finish);
+    tcase_add_test(special, stopping_resumes_what_is_parked);
+    tcase_add_test(special, addresses_are_parsed);
+    suite_add_tcase(suite, special);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
