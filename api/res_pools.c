@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALPHA "alpha" /* the memory pool that always exists */
-
 enum api_step res_pools_list(struct request *request, struct response *response) {
     struct pool **pools = NULL;
     size_t count = 0;
@@ -93,7 +91,9 @@ enum api_step res_pools_register(struct request *request, struct response *respo
         return problem_done(request, response, err);
     }
     json_done(request, response, 201, pool_to_json(pool));
-    response_header(response, "Location", "/pools/%s", pool->nickname);
+    if (response->status == 201) { /* and not the problem that memory ran out */
+        response_header(response, "Location", "/pools/%s", pool->nickname);
+    }
     return API_DONE;
 }
 
@@ -101,12 +101,7 @@ enum api_step res_pool_unregister(struct request *request, struct response *resp
     struct api *api = request->api;
     struct op *op = &request->op;
     const char *nickname = request->pool->nickname;
-    enum err err = OK;
-    if (strcmp(nickname, ALPHA) == 0) {
-        err = op_fail(op, REASON_POOL_PERMANENT, "\"%s\" is the pool that always exists", ALPHA);
-    }
-    err = err ? err : registry_remove(api->registry, op, nickname, wiring_in_use, api->wiring);
-    err = err ? err : wiring_forget(api->wiring, op, nickname);
+    enum err err = registry_remove(api->registry, op, nickname, wiring_in_use, wiring_drop_pool, api->wiring);
     if (err) {
         return problem_done(request, response, err);
     }

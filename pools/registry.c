@@ -20,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PERMANENT_POOL "alpha"
-
 struct slot {
     struct map_node node;
     char nickname[NICKNAME_BYTES];
@@ -343,7 +341,7 @@ static enum err check_removable(struct registry *registry, struct op *op, const 
     if (!is_live(slot)) {
         err = op_fail(op, REASON_POOL_NOT_FOUND, "there is no pool '%.64s'", nickname);
     } else if (slot->is_declared) {
-        err = strcmp(nickname, PERMANENT_POOL) == 0
+        err = strcmp(nickname, POOL_ALPHA) == 0
                   ? op_fail(op, REASON_POOL_PERMANENT, "'%s' always exists", nickname)
                   : op_fail(op, REASON_DECLARED_IN_CONFIG, "'%s' is declared in the configuration", nickname);
     } else {
@@ -363,7 +361,7 @@ static void stay(struct registry *registry, struct slot *slot) {
 /* Asked twice: first while everybody still finds the pool, so that a refusal disturbs nobody; then when nobody can link to it any
  * more, so that the answer holds. */
 enum err registry_remove(struct registry *registry, struct op *op, const char *nickname,
-                         registry_in_use_fn *in_use, void *context) {
+                         registry_in_use_fn *in_use, registry_drop_fn *drop, void *context) {
     struct slot *slot = NULL;
     enum err err = check_removable(registry, op, nickname, false, &slot);
     if (!err) {
@@ -377,7 +375,7 @@ enum err registry_remove(struct registry *registry, struct op *op, const char *n
     }
     err = in_use(context, op, nickname);
     if (!err) {
-        err = state_drop_pool(registry->state, op, nickname);
+        err = drop(context, op, nickname);
     }
     if (err) {
         stay(registry, slot);

@@ -13,6 +13,8 @@
 
 struct registry;
 
+#define POOL_ALPHA "alpha" /* the memory pool that always exists */
+
 struct registry *registry_new(const struct pool_environment *environment, struct state *state);
 void registry_free(struct registry *registry); /* unrefs every pool */
 DEFINE_AUTO(struct registry, registry_free)
@@ -29,11 +31,13 @@ enum err registry_restore(struct registry *registry, struct op *op) MUST_USE;
 enum err registry_add(struct registry *registry, struct op *op, const char *nickname,
                       const struct pool_kind *kind, struct settings *take_settings,
                       struct pool **ret_pool) MUST_USE;
-/* DELETE /pools/{nick}: unregisters, data stay. ERR_CONFLICT for declared pools; `in_use` is asked under the reservation
- * (chain knows who proxies to it) and records its fault. */
+/* DELETE /pools/{nick}: unregisters, data stay. ERR_CONFLICT for declared pools and alpha; `in_use` is asked under the reservation
+ * (chain knows who proxies to it) and records its fault. Then, still under it, `drop` takes the pool and what else is known of
+ * it out of state.db, all or nothing: when it fails, the pool is as it was. */
 typedef enum err registry_in_use_fn(void *context, struct op *op, const char *nickname);
+typedef enum err registry_drop_fn(void *context, struct op *op, const char *nickname);
 enum err registry_remove(struct registry *registry, struct op *op, const char *nickname,
-                         registry_in_use_fn *in_use, void *context) MUST_USE;
+                         registry_in_use_fn *in_use, registry_drop_fn *drop, void *context) MUST_USE;
 
 /* A reference, or NULL (no op: for the hit path). */
 struct pool *registry_get(struct registry *registry, const char *nickname);

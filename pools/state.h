@@ -27,7 +27,6 @@ struct state_option {
 };
 enum err state_put_pool(struct state *state, struct op *op, const char *nickname, const char *kind,
                         const struct state_option *options, size_t count) MUST_USE;
-enum err state_drop_pool(struct state *state, struct op *op, const char *nickname) MUST_USE;
 typedef enum err state_pool_fn(void *context, struct op *op, const char *nickname, const char *kind,
                                const struct state_option *options, size_t count);
 enum err state_each_pool(struct state *state, struct op *op, state_pool_fn *visit, void *context) MUST_USE;
@@ -45,7 +44,9 @@ struct state_wiring {
     uint64_t generation; /* global */
     char *chain_text;    /* the config's `chain` this wiring started from; owned; NULL = never saved */
 };
-enum err state_save_wiring(struct state *state, struct op *op, const struct state_wiring *wiring) MUST_USE;
+/* dropped_pool: a stored pool that goes in the same transaction; NULL = none. */
+enum err state_save_wiring(struct state *state, struct op *op, const struct state_wiring *wiring,
+                           const char *dropped_pool) MUST_USE;
 enum err state_load_wiring(struct state *state, struct op *op, struct state_wiring *ret_wiring) MUST_USE;
 
 #endif

@@ -37,6 +37,8 @@ enum err state_finish(struct op *op, struct sqlite3_stmt *statement) MUST_USE;
 enum err state_read_integer(struct state *state, struct op *op, const char *sql,
                             int64_t *ret_integer) MUST_USE;
 enum err state_begin(struct state *state, struct op *op) MUST_USE;
+/* Within a transaction; of no pool is fine. */
+enum err state_delete_pool(struct state *state, struct op *op, const char *nickname) MUST_USE;
 /* Commits when err is OK, else rolls back and returns err. */
 enum err state_end(struct state *state, struct op *op, enum err err) MUST_USE;
 

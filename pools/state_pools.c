@@ -37,7 +37,7 @@ static enum err put_option(struct state *state, struct op *op, const char *nickn
     return err;
 }
 
-static enum err drop_pool(struct state *state, struct op *op, const char *nickname) {
+enum err state_delete_pool(struct state *state, struct op *op, const char *nickname) {
     sqlite3_stmt *statement = NULL;
     enum err err = state_prepare(state, op, "DELETE FROM pool WHERE nickname = ?", &statement);
     if (!err) {
@@ -50,7 +50,7 @@ static enum err drop_pool(struct state *state, struct op *op, const char *nickna
 static enum err put_pool(struct state *state, struct op *op, const char *nickname, const char *kind,
                          const struct state_option *options, size_t count) {
     sqlite3_stmt *statement = NULL;
-    enum err err = drop_pool(state, op, nickname);
+    enum err err = state_delete_pool(state, op, nickname);
     if (!err) {
         err = state_prepare(state, op, "INSERT INTO pool (nickname, kind) VALUES (?, ?)", &statement);
     }
@@ -72,13 +72,6 @@ enum err state_put_pool(struct state *state, struct op *op, const char *nickname
     if (!err) {
         err = state_end(state, op, put_pool(state, op, nickname, kind, options, count));
     }
-    mutex_unlock(&state->mutex);
-    return err;
-}
-
-enum err state_drop_pool(struct state *state, struct op *op, const char *nickname) {
-    mutex_lock(&state->mutex);
-    enum err err = drop_pool(state, op, nickname);
     mutex_unlock(&state->mutex);
     return err;
 }

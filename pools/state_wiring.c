@@ -40,11 +40,18 @@ static enum err put_wiring(struct state *state, struct op *op, const struct stat
     return err;
 }
 
-enum err state_save_wiring(struct state *state, struct op *op, const struct state_wiring *wiring) {
+static enum err put_wiring_without(struct state *state, struct op *op, const struct state_wiring *wiring,
+                                   const char *dropped_pool) {
+    enum err err = dropped_pool ? state_delete_pool(state, op, dropped_pool) : OK;
+    return err ? err : put_wiring(state, op, wiring);
+}
+
+enum err state_save_wiring(struct state *state, struct op *op, const struct state_wiring *wiring,
+                           const char *dropped_pool) {
     mutex_lock(&state->mutex);
     enum err err = state_begin(state, op);
     if (!err) {
-        err = state_end(state, op, put_wiring(state, op, wiring));
+        err = state_end(state, op, put_wiring_without(state, op, wiring, dropped_pool));
     }
     mutex_unlock(&state->mutex);
     return err;

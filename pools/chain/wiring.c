@@ -61,13 +61,15 @@ static void tell_pools(struct wiring *wiring, const struct links *with, const st
     }
 }
 
-/* Steps 3 and 4. Takes the links' memory on success and leaves the old in its place for the caller to free. */
-static enum err publish(struct wiring *wiring, struct op *op, struct links *links) {
+/* Steps 3 and 4. Takes the links' memory on success and leaves the old in its place for the caller to free. dropped_pool: goes
+ * from state.db in the same step; NULL = none. */
+static enum err publish_without(struct wiring *wiring, struct op *op, struct links *links,
+                                const char *dropped_pool) {
     struct state_wiring saved = {.links = links->rows,
                                  .count = links->count,
                                  .generation = links->generation,
                                  .chain_text = wiring->chain_text};
-    enum err err = state_save_wiring(wiring->state, op, &saved);
+    enum err err = state_save_wiring(wiring->state, op, &saved, dropped_pool);
     if (err) {
         return err;
     }
@@ -85,6 +87,10 @@ static enum err publish(struct wiring *wiring, struct op *op, struct links *link
     tell_pools(wiring, &old, &wiring->links, false);
     *links = old;
     return OK;
+}
+
+static enum err publish(struct wiring *wiring, struct op *op, struct links *links) {
+    return publish_without(wiring, op, links, NULL);
 }
 
 static enum err check_exists(struct wiring *wiring, struct op *op, const char *nickname) {
@@ -201,12 +207,14 @@ enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_li
     return err;
 }
 
-enum err wiring_forget(struct wiring *wiring, struct op *op, const char *nickname) {
+enum err wiring_drop_pool(void *context, struct op *op, const char *nickname) {
+    struct wiring *wiring = context;
     struct links links = {0};
     enum err err = begin_change(wiring, op, &links);
     if (!err) {
         links_drop(&links, nickname);
-        err = publish(wiring, op, &links); /* also without a row: the remembered tiers hold the pool */
+        /* Also without a row: the remembered tiers hold the pool. */
+        err = publish_without(wiring, op, &links, nickname);
     }
     end_change(wiring);
     links_fini(&links);

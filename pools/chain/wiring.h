@@ -49,8 +49,9 @@ enum err wiring_text(struct wiring *wiring, struct op *op, struct buf *buf,
                      uint64_t *ret_generation) MUST_USE;
 /* Whether any pool proxies to this one: records REASON_POOL_IN_USE naming it. A registry_in_use_fn. */
 enum err wiring_in_use(void *wiring, struct op *op, const char *nickname);
-/* Forgets a removed pool's own link. */
-enum err wiring_forget(struct wiring *wiring, struct op *op, const char *nickname) MUST_USE;
+/* Takes a pool that is being removed and its own link out of state.db in one step, then forgets the link. On failure both stay. A
+ * registry_drop_fn. */
+enum err wiring_drop_pool(void *wiring, struct op *op, const char *nickname);
 
 #define TIERS_MOST 256
 

@@ -90,6 +90,18 @@ static enum err in_use(void *context, struct op *use_op, const char *nickname) {
     return op_fail(use_op, REASON_POOL_IN_USE, "'alpha' proxies to '%s'", nickname);
 }
 
+static enum err drop_from_state(void *context, struct op *use_op, const char *nickname) {
+    (void)context;
+    const struct state_wiring none = {0};
+    return state_save_wiring(state, use_op, &none, nickname);
+}
+
+static enum err cannot_drop(void *context, struct op *use_op, const char *nickname) {
+    (void)context;
+    ck_assert_ptr_null(registry_get(registry, nickname)); /* reserved: nobody can link to it any more */
+    return op_fail(use_op, REASON_IO, "scripted not to be dropped");
+}
+
 START_TEST(declared_pools_are_found_and_not_removed) {
     declare("alpha", false);
     declare("beta", false);
@@ -102,11 +114,14 @@ START_TEST(declared_pools_are_found_and_not_removed) {
     ck_assert(registry_is_declared(registry, "beta"));
     ck_assert(!registry_is_declared(registry, "gamma"));
     unsigned asked = 0;
-    ck_assert_int_eq(registry_remove(registry, &op, "alpha", not_in_use, &asked), ERR_CONFLICT);
+    ck_assert_int_eq(registry_remove(registry, &op, "alpha", not_in_use, drop_from_state, &asked),
+                     ERR_CONFLICT);
     ck_assert_int_eq(op.fault.reason, REASON_POOL_PERMANENT);
-    ck_assert_int_eq(registry_remove(registry, &op, "beta", not_in_use, &asked), ERR_CONFLICT);
+    ck_assert_int_eq(registry_remove(registry, &op, "beta", not_in_use, drop_from_state, &asked),
+                     ERR_CONFLICT);
     ck_assert_int_eq(op.fault.reason, REASON_DECLARED_IN_CONFIG);
-    ck_assert_int_eq(registry_remove(registry, &op, "gamma", not_in_use, &asked), ERR_NOT_FOUND);
+    ck_assert_int_eq(registry_remove(registry, &op, "gamma", not_in_use, drop_from_state, &asked),
+                     ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -219,12 +234,12 @@ END_TEST
 
 START_TEST(a_pool_in_use_stays) {
     add_memory("one");
-    ck_assert_int_eq(registry_remove(registry, &op, "one", in_use, NULL), ERR_CONFLICT);
+    ck_assert_int_eq(registry_remove(registry, &op, "one", in_use, drop_from_state, NULL), ERR_CONFLICT);
     ck_assert_int_eq(op.fault.reason, REASON_POOL_IN_USE);
     struct pool *pool = registry_get(registry, "one");
     ck_assert_ptr_nonnull(pool);
     unsigned asked = 0;
-    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, &asked), OK);
+    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, drop_from_state, &asked), OK);
     ck_assert_uint_eq(asked, 2);
     ck_assert_ptr_null(registry_get(registry, "one"));
     /* Whoever held the pool finishes on it. */
@@ -236,6 +251,19 @@ START_TEST(a_pool_in_use_stays) {
     open_all();
     ck_assert_int_eq(registry_restore(registry, &op), OK);
     ck_assert_ptr_null(registry_get(registry, "one"));
+}
+END_TEST
+
+START_TEST(a_pool_that_cannot_be_dropped_stays) {
+    add_memory("one");
+    unsigned asked = 0;
+    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, cannot_drop, &asked), ERR_UNAVAILABLE);
+    expect_status("one", POOL_OK, "");
+    close_all();
+    open_all();
+    ck_assert_int_eq(registry_restore(registry, &op), OK);
+    expect_status("one", POOL_OK, "");
+    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, drop_from_state, &asked), OK);
 }
 END_TEST
 
@@ -252,6 +280,7 @@ int main(void) {
     tcase_add_test(tcase, registered_pools_are_restored);
     tcase_add_test(tcase, what_cannot_be_restored_is_broken_or_left_out);
     tcase_add_test(tcase, a_pool_in_use_stays);
+    tcase_add_test(tcase, a_pool_that_cannot_be_dropped_stays);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

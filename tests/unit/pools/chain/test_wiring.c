@@ -1,11 +1,13 @@
 /* test_wiring.c - links, cycles, generations, restarts; and what a read sees of a change. */
 #include "pools/base/hash.h"
 #include "pools/chain/wiring.h"
+#include "pools/kinds.h"
 #include "tests/fakes/fake_kind.h"
 #include "tests/fakes/fake_pool.h"
 
 #include <check.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,13 @@ static struct op op;
 static struct state *state;
 static struct registry *registry;
 static struct wiring *wiring;
+
+static struct settings *memory_settings(void) {
+    const struct pool_kind *memory = kinds_find("memory");
+    struct settings *settings = settings_new(memory->options, memory->option_count);
+    ck_assert_int_eq(settings_finish(settings, &op), OK);
+    return settings;
+}
 
 static void open_pools(unsigned count) {
     const struct pool_environment environment = {.data_dir = dir};
@@ -268,6 +277,45 @@ START_TEST(tiers_are_remembered_until_a_change_and_then_kept_by_their_readers) {
 }
 END_TEST
 
+static enum err remove_pool(const char *nickname) {
+    return registry_remove(registry, &op, nickname, wiring_in_use, wiring_drop_pool, wiring);
+}
+
+/* Beside the daemon's own connection. */
+static void change_database(const char *sql) {
+    char path[128];
+    sqlite3 *database = NULL;
+    snprintf(path, sizeof path, "%s/state.db", dir);
+    ck_assert_int_eq(sqlite3_open(path, &database), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(database));
+    sqlite3_close(database);
+}
+
+/* Pool and link go together or stay together, whichever of the two cannot be written. */
+START_TEST(a_pool_that_cannot_be_dropped_keeps_its_link) {
+    static const char *const tables[] = {"pool", "link"};
+    start(2, "");
+    struct pool *pool = NULL;
+    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    pool_unref(pool);
+    ck_assert_int_eq(set("rest", "p1"), OK);
+    char sql[128];
+    snprintf(sql, sizeof sql, "CREATE TRIGGER no BEFORE DELETE ON %s BEGIN SELECT RAISE(ABORT, 'no'); END",
+             tables[_i]);
+    change_database(sql);
+    ck_assert_int_eq(remove_pool("rest"), ERR_UNAVAILABLE);
+    expect_text("rest << p1\n");
+    change_database("DROP TRIGGER no");
+    close_all();
+    open_pools(2);
+    ck_assert_int_eq(registry_restore(registry, &op), OK);
+    ck_assert_int_eq(wiring_start(wiring, &op, ""), OK);
+    expect_text("rest << p1\n");
+    ck_assert_int_eq(remove_pool("rest"), OK);
+    expect_text("");
+}
+END_TEST
+
 START_TEST(a_pool_that_is_proxied_to_cannot_go) {
     start(2, "");
     struct pool *pool = NULL;
@@ -275,13 +323,12 @@ START_TEST(a_pool_that_is_proxied_to_cannot_go) {
     pool_unref(pool);
     ck_assert_int_eq(set("p0", "rest"), OK);
     ck_assert_int_eq(set("rest", "p1"), OK);
-    ck_assert_int_eq(registry_remove(registry, &op, "rest", wiring_in_use, wiring), ERR_CONFLICT);
+    ck_assert_int_eq(remove_pool("rest"), ERR_CONFLICT);
     ck_assert_int_eq(op.fault.reason, REASON_POOL_IN_USE);
     ck_assert_ptr_nonnull(strstr(op.fault.detail, "'p0' proxies to 'rest'"));
     ck_assert_int_eq(set("p0", NULL), OK);
     expect_tiers("rest", 2);
-    ck_assert_int_eq(registry_remove(registry, &op, "rest", wiring_in_use, wiring), OK);
-    ck_assert_int_eq(wiring_forget(wiring, &op, "rest"), OK);
+    ck_assert_int_eq(remove_pool("rest"), OK);
     expect_text("");
     ck_assert_int_eq(set("p0", "rest"), ERR_NOT_FOUND);
 }
@@ -359,6 +406,7 @@ int main(void) {
     tcase_add_test(tcase, links_to_vanished_pools_are_cleared);
     tcase_add_test(tcase, tiers_are_remembered_until_a_change_and_then_kept_by_their_readers);
     tcase_add_test(tcase, a_pool_that_is_proxied_to_cannot_go);
+    tcase_add_loop_test(tcase, a_pool_that_cannot_be_dropped_keeps_its_link, 0, 2);
     tcase_add_test(tcase, sixty_four_tiers_and_not_too_many);
     tcase_add_test(tcase, changes_from_many_threads_lose_nothing);
     suite_add_tcase(suite, tcase);
