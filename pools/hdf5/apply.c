@@ -280,9 +280,11 @@ static enum err carry_out(struct store *store, struct store_request *request) {
         request->changed = !err && request->existed;
         return err;
     }
-    case STORE_REMOVE_MANY:
-        request->changed = true;
-        return remove_many(store, request);
+    case STORE_REMOVE_MANY: {
+        enum err err = remove_many(store, request);
+        request->changed = request->removed > 0;
+        return err;
+    }
     case STORE_RESERVE:
         return reserve(store, request);
     case STORE_LOOKUP:
@@ -296,7 +298,12 @@ static enum err carry_out(struct store *store, struct store_request *request) {
 /* ---- the end of a batch ---- */
 enum err store_settle(struct store *store, struct op *op) {
     store_let_go(store);
-    if (store->dirty && !atomic_load(&store->poisoned)) {
+    if (atomic_load(&store->poisoned)) { /* perhaps within this batch, with changes that were never flushed */
+        char reason[OP_DETAIL_BYTES];
+        store_reason(store, reason);
+        return op_fail(op, REASON_IO, "%s", reason);
+    }
+    if (store->dirty) {
         enum err err = h5_file_flush(store->file, op);
         if (err) {
             store_poison(store, "writing the file failed; it has to be opened again");
@@ -304,10 +311,8 @@ enum err store_settle(struct store *store, struct op *op) {
         }
         store->dirty = false;
     }
-    if (!atomic_load(&store->poisoned)) {
-        index_publish(&store->index);
-        STAILQ_CONCAT(&store->held, &store->new_held);
-    }
+    index_publish(&store->index);
+    STAILQ_CONCAT(&store->held, &store->new_held);
     return OK;
 }
 
@@ -334,7 +339,10 @@ void store_run_batch(void *context, struct request_batch *batch) {
         struct store_request *failed = request_of(request);
         if (!request->result && failed->changed) {
             request->result = op_adopt(request->op, &op.fault);
-            version_drop(failed->action == STORE_PUT ? failed->version : NULL);
+            if (failed->action == STORE_PUT) {
+                version_drop(failed->version);
+                failed->version = NULL;
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 /* ---- the thread ---- */
 void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */
 void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
-/* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons. */
+/* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons; a poisoned store fails and shows nothing. */
 enum err store_settle(struct store *store, struct op *op);
 /* Gives back what nobody reads any more; true when the file changed. */
 bool store_let_go(struct store *store);
@@ -149,7 +149,7 @@ enum err store_make_room(struct store *store, struct op *op, const struct id *id
 enum err store_create_dataset(struct store *store, struct op *op, enum version_kind kind, uint64_t length,
                               hid_t *ret_dataset, struct placement *ret_placement) MUST_USE;
 
-void store_scan(void *context);             /* load.c: commit_ops.begin */
+void store_scan(void *context); /* load.c: commit_ops.begin */
 /* Shows only what it found itself, nothing that a batch has staged. True = there is more. */
 bool store_load_slice(struct store *store);
 /* Serves lookups between its slices. */

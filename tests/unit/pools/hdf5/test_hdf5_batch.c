@@ -155,6 +155,48 @@ START_TEST(a_bounded_pool_shows_nothing_before_the_flush) {
 }
 END_TEST
 
+/* ---- a flush that fails ---- */
+START_TEST(a_failed_flush_fails_the_whole_batch) {
+    open_store((struct store_limits){0});
+    put_alone("gone", "1", 1, HOLD_OWNED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    struct asked removal;
+    ask_put(&put, &batch, "a", "1", 1, HOLD_OWNED);
+    ask(&removal, &batch, STORE_REMOVE, "gone");
+    flush_fails = true;
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(put.request.request.result, ERR_UNAVAILABLE);
+    ck_assert_str_ne(put.op.fault.detail, "");
+    ck_assert_int_eq(removal.request.request.result, ERR_UNAVAILABLE);
+    ck_assert(!has("a"));
+    ck_assert(has("gone"));
+    close_store();
+}
+END_TEST
+
+/* The flush fails that makes evicted space free for the second put: the first must hear of it. */
+START_TEST(a_flush_that_fails_within_the_batch_fails_what_came_before) {
+    static char body[700 << 10];
+    open_store((struct store_limits){.max_file_bytes = 1200 << 10});
+    atomic_store(&store->evictable, true);
+    put_alone("copy", body, sizeof body, HOLD_CACHED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked small;
+    struct asked large;
+    ask_put(&small, &batch, "small", "1", 1, HOLD_OWNED);
+    ask_put(&large, &batch, "large", body, sizeof body, HOLD_OWNED);
+    flush_fails = true;
+    store_run_batch(store, &batch);
+    ck_assert(atomic_load(&store->poisoned));
+    ck_assert_int_eq(large.request.request.result, ERR_UNAVAILABLE);
+    ck_assert_int_eq(small.request.request.result, ERR_UNAVAILABLE);
+    ck_assert_int_eq(small.op.fault.reason, REASON_IO);
+    ck_assert(!has("small"));
+    close_store();
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("hdf5 batch");
@@ -163,6 +205,8 @@ int main(void) {
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_bounded_pool_keeps_what_its_batch_staged);
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
+    tcase_add_test(tcase, a_failed_flush_fails_the_whole_batch);
+    tcase_add_test(tcase, a_flush_that_fails_within_the_batch_fails_what_came_before);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
