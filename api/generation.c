@@ -7,20 +7,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define TAG_BYTES 24
+#define TAG_BYTES 32
 
-static void format_tag(uint64_t generation, char ret_tag[TAG_BYTES]) {
-    snprintf(ret_tag, TAG_BYTES, "\"%" PRIu64 "\"", generation);
+static void format_tag(uint64_t generation, enum generation_form form, char ret_tag[TAG_BYTES]) {
+    snprintf(ret_tag, TAG_BYTES, "\"%" PRIu64 "%s\"", generation, form == GENERATION_JSON ? "-json" : "");
 }
 
-void generation_describe(struct response *response, uint64_t generation) {
-    response_header(response, "ETag", "\"%" PRIu64 "\"", generation);
+void generation_describe(struct response *response, uint64_t generation, enum generation_form form) {
+    char tag[TAG_BYTES];
+    format_tag(generation, form, tag);
+    response_header_text(response, "ETag", tag);
     response_header_text(response, "Cache-Control", "no-store");
 }
 
-enum err generation_judge_read(struct request *request, uint64_t generation, bool *ret_not_modified) {
+enum err generation_judge_read(struct request *request, uint64_t generation, enum generation_form form,
+                               bool *ret_not_modified) {
     char tag[TAG_BYTES];
-    format_tag(generation, tag);
+    format_tag(generation, form, tag);
     struct condition condition;
     enum err err =
         headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"), &condition);
@@ -29,9 +32,16 @@ enum err generation_judge_read(struct request *request, uint64_t generation, boo
     return err;
 }
 
+/* In whichever form. */
+static bool names(const struct condition *condition, uint64_t generation) {
+    char plain[TAG_BYTES];
+    char json[TAG_BYTES];
+    format_tag(generation, GENERATION_PLAIN, plain);
+    format_tag(generation, GENERATION_JSON, json);
+    return headers_condition_names(condition, plain) || headers_condition_names(condition, json);
+}
+
 enum err generation_judge_change(struct request *request, uint64_t generation, uint64_t *ret_if_generation) {
-    char tag[TAG_BYTES];
-    format_tag(generation, tag);
     struct condition condition;
     enum err err = headers_condition(&request->op, request->io->header(request, "If-Match"),
                                      request->io->header(request, "If-None-Match"), &condition);
@@ -48,13 +58,14 @@ enum err generation_judge_change(struct request *request, uint64_t generation, u
         holds = false;
         break;
     case CONDITION_MATCH:
-        holds = headers_condition_names(&condition, tag);
+        holds = names(&condition, generation);
         *ret_if_generation = generation;
         break;
     case CONDITION_NONE_MATCH:
-        holds = !headers_condition_names(&condition, tag);
+        holds = !names(&condition, generation);
         break;
     }
     return holds ? OK
-                 : op_fail(&request->op, REASON_PRECONDITION_FAILED, "the current entity tag is %s", tag);
+                 : op_fail(&request->op, REASON_PRECONDITION_FAILED,
+                           "the current entity tag is \"%" PRIu64 "\"", generation);
 }

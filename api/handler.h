@@ -2,11 +2,13 @@
  *
  * server/exchange owns both objects and drives them:
  *   1 api_route      poll thread. Parses the raw target, finds the route, checks what can be checked from the head alone.
- *   2 route->peek    poll thread, never blocks: API_DONE when the answer is here, API_LANE to go on a lane.
+ *   2 route->peek    poll thread, never blocks: API_DONE when the answer is here (never a BODY_SOURCE), API_LANE to go on a lane.
  *   3 route->run     on the lane api_lane names; called again after every wake until API_DONE. API_WAIT means: something
  *                    (the request body, a flight) holds this request's waker and will call it.
  *   4 response body  BODY_SOURCE is pulled by further lane tasks while the client takes what was pulled; ERR_AGAIN as in 3.
- *   5 api_finish     when the exchange is over, however it ended: frees what the handler kept.
+ *   5 api_finish     once, after the answer stands or the client is gone: frees what the handler kept, and pool and target. It may
+ *                    run as soon as the answer is handed over, while its body (BODY_TEXT, BODY_ENTRY, what is left of a BODY_SOURCE
+ *                    that has been read and closed) still flows to the client: a body stands on nothing of the request.
  * A handler never holds a thread for a slow client, nor for another request.
  *
  * Threads: one at a time per request (the exchange sees to it); only request_wake may be called from any thread.
@@ -73,7 +75,7 @@ struct request {
     struct op op;
     struct waker waker;   /* wakes this request's run / body source */
     struct buf json_body; /* filled by request_collect_body */
-    void *kept;           /* the handler's own state between calls */
+    void *kept;           /* the handler's own state between calls; gone after api_finish */
     void (*kept_free)(void *kept);
 };
 
@@ -126,6 +128,9 @@ void response_fini(struct response *response); /* frees text, unrefs entry, clos
 void response_reset(struct response *response);
 /* An answer to HEAD keeps its length and loses its body; every answer passes here before the server gets it. */
 void response_drop_body_for_head(const struct request *request, struct response *response);
+/* Turns a finished BODY_TEXT answer into its 304: no body, the length a 200 would have. A 304 must not leave the length open, or it
+ * would announce a chunked body that never comes. */
+void response_not_modified(struct response *response);
 /* Copies the value; `name` must be a literal. Control bytes in a value are a MUST (they were checked at the door). */
 void response_header(struct response *response, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 /* The same for a value that is text already. */

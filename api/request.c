@@ -8,6 +8,7 @@
 #include "api/headers.h"
 #include "api/problem.h"
 #include "api/routes.h"
+#include "pools/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,9 @@ enum api_step api_peek(struct request *request, struct response *response) {
     if (!request->route->peek) {
         return API_LANE;
     }
-    return finish_answer(request, response, request->route->peek(request, response));
+    enum api_step step = request->route->peek(request, response);
+    MUST(step != API_DONE || response->body_kind != BODY_SOURCE); /* pulling is a lane's work */
+    return finish_answer(request, response, step);
 }
 
 enum api_step api_run(struct request *request, struct response *response) {

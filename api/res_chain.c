@@ -22,26 +22,37 @@ static json_t *lines_to_json(const char *text) {
     return lines ? json_pack("{s:o}", "chain", lines) : NULL;
 }
 
+static enum generation_form wanted_form(const struct request *request) {
+    return headers_prefers_json(request->io->header(request, "Accept")) ? GENERATION_JSON : GENERATION_PLAIN;
+}
+
+static enum err write_chain(struct response *response, const char *text, enum generation_form form) {
+    if (form == GENERATION_JSON) {
+        json_t *object = lines_to_json(text);
+        return object ? response_json(response, 200, object) : ERR_NO_MEMORY;
+    }
+    response->status = 200;
+    response->body_kind = BODY_TEXT;
+    enum err err = buf_append_text(&response->text, text);
+    response->content_length = response->text.size;
+    return err;
+}
+
 /* The wiring as it is now, in the form the client asked for. */
 static enum api_step answer_chain(struct request *request, struct response *response, const char *text,
-                                  uint64_t generation) {
-    if (headers_prefers_json(request->io->header(request, "Accept"))) {
-        json_t *object = lines_to_json(text);
-        if (!object || response_json(response, 200, object) != OK) {
-            return problem_done(request, response, op_no_memory(&request->op));
-        }
-        response_header_text(response, "Content-Type", "application/json");
+                                  uint64_t generation, bool not_modified) {
+    enum generation_form form = wanted_form(request);
+    if (write_chain(response, text, form) != OK) {
+        return problem_done(request, response, op_no_memory(&request->op));
+    }
+    if (not_modified) {
+        response_not_modified(response);
     } else {
-        if (buf_append_text(&response->text, text) != OK) {
-            return problem_done(request, response, op_no_memory(&request->op));
-        }
-        response->status = 200;
-        response->body_kind = BODY_TEXT;
-        response->content_length = response->text.size;
-        response_header_text(response, "Content-Type", "text/plain; charset=utf-8");
+        response_header_text(response, "Content-Type",
+                             form == GENERATION_JSON ? "application/json" : "text/plain; charset=utf-8");
     }
     response_header_text(response, "Vary", "Accept");
-    generation_describe(response, generation);
+    generation_describe(response, generation, form);
     return API_DONE;
 }
 
@@ -59,18 +70,9 @@ enum api_step res_chain_get(struct request *request, struct response *response) 
     uint64_t generation = 0;
     bool not_modified = false;
     enum err err = read_wiring(request, &text, &generation);
-    err = err ? err : generation_judge_read(request, generation, &not_modified);
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    if (not_modified) {
-        response->status = 304;
-        response->content_length = SIZE_UNKNOWN;
-        response_header_text(response, "Vary", "Accept");
-        generation_describe(response, generation);
-        return API_DONE;
-    }
-    return answer_chain(request, response, text.data, generation);
+    err = err ? err : generation_judge_read(request, generation, wanted_form(request), &not_modified);
+    return err ? problem_done(request, response, err)
+               : answer_chain(request, response, text.data, generation, not_modified);
 }
 
 /* {"chain": [...]} to lines. */
@@ -143,7 +145,7 @@ static enum api_step change(struct request *request, struct response *response, 
     enum err err = apply(request, replace);
     err = err ? err : read_wiring(request, &text, &generation);
     return err ? problem_done(request, response, err)
-               : answer_chain(request, response, text.data, generation);
+               : answer_chain(request, response, text.data, generation, false);
 }
 
 enum api_step res_chain_replace(struct request *request, struct response *response) {

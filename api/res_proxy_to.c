@@ -21,14 +21,18 @@ static json_t *link_to_json(const struct link *link) {
     return object;
 }
 
-static enum api_step answer_link(struct request *request, struct response *response,
-                                 const struct link *link) {
+static enum api_step answer_link(struct request *request, struct response *response, const struct link *link,
+                                 bool not_modified) {
     json_t *object = link_to_json(link);
     if (!object || response_json(response, 200, object) != OK) {
         return problem_done(request, response, op_no_memory(&request->op));
     }
-    response_header_text(response, "Content-Type", "application/json");
-    generation_describe(response, link->generation);
+    if (not_modified) {
+        response_not_modified(response);
+    } else {
+        response_header_text(response, "Content-Type", "application/json");
+    }
+    generation_describe(response, link->generation, GENERATION_PLAIN);
     return API_DONE;
 }
 
@@ -36,17 +40,8 @@ enum api_step res_proxy_to_get(struct request *request, struct response *respons
     struct link link;
     bool not_modified = false;
     enum err err = wiring_get(request->api->wiring, &request->op, request->pool->nickname, &link);
-    err = err ? err : generation_judge_read(request, link.generation, &not_modified);
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    if (not_modified) {
-        response->status = 304;
-        response->content_length = SIZE_UNKNOWN;
-        generation_describe(response, link.generation);
-        return API_DONE;
-    }
-    return answer_link(request, response, &link);
+    err = err ? err : generation_judge_read(request, link.generation, GENERATION_PLAIN, &not_modified);
+    return err ? problem_done(request, response, err) : answer_link(request, response, &link, not_modified);
 }
 
 struct wish {
@@ -105,7 +100,7 @@ enum api_step res_proxy_to_set(struct request *request, struct response *respons
     enum err err = json_decode_object(&request->op, request->json_body.data, request->json_body.size, &body);
     err = err ? err : read_wish(&request->op, body, &wish);
     err = err ? err : change_link(request, &wish, &link);
-    return err ? problem_done(request, response, err) : answer_link(request, response, &link);
+    return err ? problem_done(request, response, err) : answer_link(request, response, &link, false);
 }
 
 enum api_step res_proxy_to_clear(struct request *request, struct response *response) {
@@ -116,6 +111,6 @@ enum api_step res_proxy_to_clear(struct request *request, struct response *respo
         return problem_done(request, response, err);
     }
     response->status = 204;
-    generation_describe(response, link.generation);
+    generation_describe(response, link.generation, GENERATION_PLAIN);
     return API_DONE;
 }

@@ -116,9 +116,20 @@ const char *response_get_header(const struct response *response, const char *nam
     return NULL;
 }
 
+/* content_length stays. */
+static void drop_text(struct response *response) {
+    buf_fini(&response->text);
+    response->body_kind = BODY_NONE;
+}
+
 void response_drop_body_for_head(const struct request *request, struct response *response) {
     if (request->method == METHOD_HEAD && response->body_kind == BODY_TEXT) {
-        buf_fini(&response->text);
-        response->body_kind = BODY_NONE;
+        drop_text(response);
     }
+}
+
+void response_not_modified(struct response *response) {
+    MUST(response->body_kind == BODY_TEXT);
+    response->status = 304;
+    drop_text(response);
 }
