@@ -30,6 +30,27 @@ static bool is_too_deep(const char *text, size_t bytes) {
     return false;
 }
 
+/* jansson's own text quotes the input, which may be a secret. */
+static const char *complaint_about(enum json_error_code code) {
+    switch (code) {
+    case json_error_invalid_utf8:
+        return "invalid UTF-8";
+    case json_error_premature_end_of_input:
+        return "the JSON ends too early";
+    case json_error_end_of_input_expected:
+        return "something follows the JSON";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "U+0000 is not allowed";
+    case json_error_duplicate_key:
+        return "a member is repeated";
+    case json_error_numeric_overflow:
+        return "a number is too large";
+    default:
+        return "invalid JSON";
+    }
+}
+
 enum err json_decode_object(struct op *op, const char *text, size_t bytes, json_t **ret_object) {
     if (is_too_deep(text, bytes)) {
         return op_fail(op, REASON_INVALID_BODY, "the JSON is more than %d levels deep", JSON_MOST_DEPTH);
@@ -41,7 +62,7 @@ enum err json_decode_object(struct op *op, const char *text, size_t bytes, json_
             return op_no_memory(op);
         }
         return op_fail(op, REASON_INVALID_BODY, "line %d, column %d: %s", error.line, error.column,
-                       error.text);
+                       complaint_about(json_error_code(&error)));
     }
     if (!json_is_object(value)) {
         json_decref(value);

@@ -263,6 +263,36 @@ START_TEST(strict_json) {
 }
 END_TEST
 
+/* What was sent may be a secret. */
+START_TEST(json_complaints_quote_nothing) {
+    static const struct {
+        const char *text;
+        const char *complaint;
+    } rows[] = {
+        {"{\"secret_access_key\": \"hunter2}", ": the JSON ends too early"},
+        {"{\"secret_access_key\": hunter2}", ": invalid JSON"},
+        {"{\"secret_access_key\": \"hunter2\\q\"}", ": invalid JSON"},
+        {"{\"secret_access_key\": \"hunter2\"} hunter2", ": something follows the JSON"},
+        {"{\"hunter2\": 1,\n \"hunter2\": 2}", ": a member is repeated"},
+        {"{\"hunter2\": 123456789012345678901234567890}", ": a number is too large"},
+        {"{\"hunter2\": \"\\u0000\"}", ": U+0000 is not allowed"},
+        {"{\"hunter2\": \"\xff\"}", ": invalid UTF-8"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        json_t *object = NULL;
+        ck_assert_int_eq(decode(rows[i].text, &object), ERR_INVALID);
+        const char *detail = request.op.fault.detail;
+        unsigned line = 0, column = 0;
+        ck_assert_msg(sscanf(detail, "line %u, column %u:", &line, &column) == 2, "%s", detail);
+        ck_assert_uint_eq(line, strchr(rows[i].text, '\n') ? 2 : 1);
+        ck_assert_msg(strstr(detail, rows[i].complaint) != NULL, "%s: %s", rows[i].text, detail);
+        problem_done(&request, &response, ERR_INVALID);
+        ck_assert_ptr_null(strstr(response.text.data, "hunter2"));
+        ck_assert_ptr_null(strstr(response.text.data, "123456"));
+    }
+}
+END_TEST
+
 START_TEST(depth) {
     char open[JSON_MOST_DEPTH + 1];
     char close[JSON_MOST_DEPTH + 1];
@@ -316,6 +346,7 @@ int main(void) {
     tcase_add_test(tcase, values_survive_growth);
     tcase_add_test(tcase, what_does_not_fit_is_a_fault);
     tcase_add_test(tcase, strict_json);
+    tcase_add_test(tcase, json_complaints_quote_nothing);
     tcase_add_test(tcase, depth);
     tcase_add_test(tcase, members);
     suite_add_tcase(suite, tcase);
