@@ -133,6 +133,25 @@ static enum err move_body(struct request *request, struct put_work *work) {
     }
 }
 
+/* A digest may also come behind the body, as a trailer: known only now. */
+static enum err take_late_digests(struct request *request, struct put_work *work) {
+    struct meta late;
+    meta_init(&late);
+    enum err err = take_digests(request, &late);
+    if (!err && late.has_sha256) {
+        err = pool_writer_expect_sha256(work->writer, &request->op, late.sha256);
+    }
+    meta_fini(&late);
+    return err;
+}
+
+static enum err commit(struct request *request, struct put_work *work, struct commit_result *ret_result) {
+    /* A remote pool sends the whole body now, and one step's time cannot bound that. Its client's own limits do (connecting, the
+     * first byte, standing still), and so does the cancel flag. The next step sets a deadline of its own. */
+    request->op.deadline_ns = 0;
+    return pool_writer_commit(work->writer, &request->op, ret_result);
+}
+
 static enum api_step answer_stored(struct request *request, struct response *response, const struct id *id,
                                    const struct commit_result *result) {
     if (result->created && request->pool->capabilities.tells_created) {
@@ -158,7 +177,8 @@ enum api_step res_entry_put(struct request *request, struct response *response) 
         return API_WAIT;
     }
     struct commit_result result;
-    err = err ? err : pool_writer_commit(work->writer, &request->op, &result);
+    err = err ? err : take_late_digests(request, work);
+    err = err ? err : commit(request, work, &result);
     if (err) {
         return entry_write_failed(request, response, &id, err);
     }

@@ -70,9 +70,11 @@ struct pool_status {
 };
 
 /* ---- readers ---- */
+/* length UINT64_MAX = to the end; both need capability ranges unless 0 and MAX. An offset at or behind the end is ERR_RANGE
+ * (REASON_RANGE), except offset 0 of an empty body, which reads nothing. */
 struct read_options {
     uint64_t offset;
-    uint64_t length; /* UINT64_MAX = to the end; both need capability ranges unless 0 and MAX */
+    uint64_t length;
 };
 
 struct reader;
@@ -235,6 +237,10 @@ enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
                           const struct write_options *options, struct pool_writer **ret_writer) MUST_USE;
 enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void *bytes,
                            size_t count) MUST_USE;
+/* A digest that became known after the open (a trailer): checked at commit as if declared. Another than the declared one is
+ * REASON_DIGEST_MISMATCH at once. */
+enum err pool_writer_expect_sha256(struct pool_writer *writer, struct op *op,
+                                   const uint8_t sha256[SHA256_BYTES]) MUST_USE;
 enum err pool_writer_commit(struct pool_writer *writer, struct op *op,
                             struct commit_result *ret_result) MUST_USE;
 void pool_writer_close(struct pool_writer *writer);

@@ -87,6 +87,16 @@ enum err pool_writer_write(struct pool_writer *writer, struct op *op, const void
     return pool_sign(writer->pool, op, err);
 }
 
+enum err pool_writer_expect_sha256(struct pool_writer *writer, struct op *op,
+                                   const uint8_t sha256[SHA256_BYTES]) {
+    if (writer->sha256_declared && memcmp(writer->declared_sha256, sha256, SHA256_BYTES) != 0) {
+        return op_fail(op, REASON_DIGEST_MISMATCH, "two digests were declared, and they differ");
+    }
+    writer->sha256_declared = true;
+    memcpy(writer->declared_sha256, sha256, SHA256_BYTES);
+    return OK;
+}
+
 enum err pool_writer_commit(struct pool_writer *writer, struct op *op, struct commit_result *ret_result) {
     struct pool *pool = writer->pool;
     if (writer->declared_bytes != SIZE_UNKNOWN && writer->size_bytes != writer->declared_bytes) {

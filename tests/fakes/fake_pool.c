@@ -211,6 +211,7 @@ static enum err put(struct fake *fake, struct op *op, const char *id, struct ent
         meta_copy(&ret_result->meta, &entry->meta);
         store_locked(fake, id, entry_ref(entry));
         fake->counts.commits++;
+        fake->counts.commit_deadline_ns = op->deadline_ns;
     }
     mutex_unlock(&fake->mutex);
     return err;
@@ -219,6 +220,7 @@ static enum err put(struct fake *fake, struct op *op, const char *id, struct ent
 static enum err begin_write(struct fake *fake, struct op *op, const struct fence *fence) {
     mutex_lock(&fake->mutex);
     fake->counts.writers++;
+    fake->counts.open_deadline_ns = op->deadline_ns;
     enum reason reason = fence ? fake->fill_reason : REASON_NONE;
     mutex_unlock(&fake->mutex);
     return reason ? op_fail(op, reason, "scripted") : OK;

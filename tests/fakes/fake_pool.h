@@ -11,9 +11,11 @@
 struct fake_counts {
     unsigned opens; /* open_reader */
     uint64_t read_bytes;
-    unsigned stats;   /* stat */
-    unsigned commits; /* successful commits and put_entry */
-    unsigned writers; /* open_writer and put_entry */
+    unsigned stats;              /* stat */
+    unsigned commits;            /* successful commits and put_entry */
+    unsigned writers;            /* open_writer and put_entry */
+    uint64_t open_deadline_ns;   /* of the last open_writer or put_entry, as its op said */
+    uint64_t commit_deadline_ns; /* of the last commit or put_entry */
 };
 
 enum fake_gate { FAKE_GATE_OPEN, FAKE_GATE_READ, FAKE_GATE_COMMIT, FAKE_GATE_COUNT };

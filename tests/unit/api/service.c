@@ -195,6 +195,7 @@ struct client {
     const struct call *call;
     size_t body_bytes;
     size_t sent;
+    bool at_end; /* the handler has seen the end of the body */
     bool rested;
     pthread_mutex_t mutex;
     pthread_cond_t woken;
@@ -218,14 +219,20 @@ static void await_wake(struct client *client) {
     pthread_mutex_unlock(&client->mutex);
 }
 
-static const char *header(const struct request *request, const char *name) {
-    const struct client *client = CONTAINER_OF_CONST(request, struct client, request);
-    for (size_t i = 0; i < ARRAY_COUNT(client->call->fields) && client->call->fields[i][0]; i++) {
-        if (strcasecmp(client->call->fields[i][0], name) == 0) {
-            return client->call->fields[i][1];
+static const char *find_field(const char *const (*fields)[2], size_t most, const char *name) {
+    for (size_t i = 0; i < most && fields[i][0]; i++) {
+        if (strcasecmp(fields[i][0], name) == 0) {
+            return fields[i][1];
         }
     }
     return NULL;
+}
+
+static const char *header(const struct request *request, const char *name) {
+    const struct client *client = CONTAINER_OF_CONST(request, struct client, request);
+    const struct call *call = client->call;
+    const char *value = find_field(call->fields, ARRAY_COUNT(call->fields), name);
+    return value || !client->at_end ? value : find_field(call->trailers, ARRAY_COUNT(call->trailers), name);
 }
 
 static enum err read_body(struct request *request, void *ret_bytes, size_t cap, size_t *ret_count) {
@@ -248,6 +255,7 @@ static enum err read_body(struct request *request, void *ret_bytes, size_t cap, 
         memcpy(ret_bytes, call->body + client->sent, *ret_count);
     }
     client->sent += *ret_count;
+    client->at_end = *ret_count == 0;
     return OK;
 }
 

@@ -18,12 +18,13 @@ struct api *service_api(struct service *service);
 struct call {
     const char *method; /* NULL = GET */
     const char *target;
-    const char *fields[8][2]; /* up to the first NULL name */
-    const char *body;         /* NULL = none */
-    size_t body_bytes;        /* 0 = strlen(body) */
-    bool chunked;             /* no declared length */
-    bool in_drops;            /* one byte a time, each after a wake */
-    size_t cut_after;         /* the client leaves after so many bytes; 0 = it stays */
+    const char *fields[8][2];   /* up to the first NULL name */
+    const char *trailers[2][2]; /* found once the body has been read to its end */
+    const char *body;           /* NULL = none */
+    size_t body_bytes;          /* 0 = strlen(body) */
+    bool chunked;               /* no declared length */
+    bool in_drops;              /* one byte a time, each after a wake */
+    size_t cut_after;           /* the client leaves after so many bytes; 0 = it stays */
 };
 
 /* The answer as the client has it. Freed by the next call and by service_close. */

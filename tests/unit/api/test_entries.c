@@ -1,6 +1,8 @@
 /* test_entries.c - entries over the REST surface: read, exists, write, delete, list, empty. */
 #include "pools/base/hash.h"
 #include "service.h"
+#include "tests/fakes/fake_kind.h"
+#include "tests/fakes/fake_pool.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -194,6 +196,55 @@ START_TEST(digests) {
     expect_problem(put_with("/pools/alpha/entries/c", "x", "Content-Range", "bytes 0-0/1"), 400,
                    "invalid-header");
     expect_absent("/pools/alpha/entries/c");
+}
+END_TEST
+
+static const struct answer *put_trailed(const char *target, const char *body, const char *header,
+                                        const char *trailer) {
+    struct call put = {.method = "PUT",
+                       .target = target,
+                       .body = body,
+                       .chunked = true,
+                       .in_drops = true,
+                       .trailers = {{"Content-Digest", trailer}}};
+    if (header) {
+        put.fields[0][0] = "Repr-Digest";
+        put.fields[0][1] = header;
+    }
+    return service_call(service, &put);
+}
+
+#define OTHER_DIGEST "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
+
+START_TEST(digests_behind_the_body) {
+    ck_assert_uint_eq(put_trailed("/pools/alpha/entries/a", "hello", NULL, HELLO_DIGEST)->status, 201);
+    ck_assert_uint_eq(put_trailed("/pools/alpha/entries/a", "hello", HELLO_DIGEST, HELLO_DIGEST)->status,
+                      204);
+    expect_problem(put_trailed("/pools/alpha/entries/b", "hallo", NULL, HELLO_DIGEST), 400,
+                   "digest-mismatch");
+    expect_problem(put_trailed("/pools/alpha/entries/b", "hello", HELLO_DIGEST, OTHER_DIGEST), 400,
+                   "digest-mismatch");
+    expect_problem(put_trailed("/pools/alpha/entries/b", "hello", NULL, "sha-256=:x:"), 400,
+                   "invalid-header");
+    expect_absent("/pools/alpha/entries/b");
+}
+END_TEST
+
+/* The transfer to a remote pool happens in there, and no step's time bounds it. */
+START_TEST(a_commit_has_no_deadline) {
+    struct settings *settings = fake_settings(false, NULL);
+    struct op op;
+    bool opened = false;
+    op_init(&op, 0, 0);
+    ck_assert_int_eq(
+        registry_declare(service_api(service)->registry, &op, "noted", &fake_kind, settings, &opened), OK);
+    ck_assert_uint_eq(service_put(service, "/pools/noted/entries/a", "hello")->status, 204);
+    struct pool *pool = registry_get(service_api(service)->registry, "noted");
+    struct fake_counts counts = fake_counts(pool);
+    pool_unref(pool);
+    ck_assert_uint_eq(counts.commits, 1);
+    ck_assert_uint_eq(counts.commit_deadline_ns, 0);
+    ck_assert_uint_ne(counts.open_deadline_ns, 0);
 }
 END_TEST
 
@@ -470,6 +521,8 @@ int main(void) {
     tcase_add_test(tcase, a_client_that_leaves_changes_nothing);
     tcase_add_test(tcase, too_large);
     tcase_add_test(tcase, digests);
+    tcase_add_test(tcase, digests_behind_the_body);
+    tcase_add_test(tcase, a_commit_has_no_deadline);
     tcase_add_test(tcase, conditional_reads);
     tcase_add_test(tcase, conditional_writes);
     tcase_add_test(tcase, a_miss_fills_on_the_way_back);

@@ -171,6 +171,36 @@ START_TEST(declared_digests) {
 }
 END_TEST
 
+static enum err put_expecting(const char *text, const struct write_options *options, const char *expected) {
+    uint8_t sha256[SHA256_BYTES];
+    digest_sha256(expected, strlen(expected), sha256);
+    struct pool_writer *writer = NULL;
+    struct commit_result result;
+    ck_assert_int_eq(pool_open_writer(pool, &op, &id, options, &writer), OK);
+    ck_assert_int_eq(pool_writer_write(writer, &op, text, strlen(text)), OK);
+    enum err err = pool_writer_expect_sha256(writer, &op, sha256);
+    err = err ? err : pool_writer_commit(writer, &op, &result);
+    if (err == OK) {
+        meta_fini(&result.meta);
+    }
+    pool_writer_close(writer);
+    return err;
+}
+
+START_TEST(late_digests) {
+    struct write_options options = plain_options();
+    ck_assert_int_eq(put_expecting("abc", &options, "abc"), OK);
+    ck_assert_int_eq(put_expecting("abd", &options, "abc"), ERR_INVALID);
+    ck_assert_int_eq(op.fault.reason, REASON_DIGEST_MISMATCH);
+    options.meta.has_sha256 = true;
+    digest_sha256("abc", 3, options.meta.sha256);
+    ck_assert_int_eq(put_expecting("abc", &options, "abc"), OK);
+    ck_assert_int_eq(put_expecting("abc", &options, "abd"), ERR_INVALID);
+    ck_assert_int_eq(put_expecting("abd", &options, "abd"), ERR_INVALID);
+    ck_assert_uint_eq(fake->commits, 2);
+}
+END_TEST
+
 START_TEST(the_largest_object) {
     open_fake(&(struct pool_capabilities){.max_object_bytes = 4}, true);
     struct write_options options = plain_options();
@@ -310,6 +340,7 @@ Suite *pool_suite(void) {
     tcase_add_test(tcase, ids_that_do_not_fit);
     tcase_add_test(tcase, declared_sizes);
     tcase_add_test(tcase, declared_digests);
+    tcase_add_test(tcase, late_digests);
     tcase_add_test(tcase, the_largest_object);
     tcase_add_loop_test(tcase, fences_break_before_the_backend, 0, 2);
     tcase_add_test(tcase, failures_are_signed_and_counted);
