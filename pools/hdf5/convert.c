@@ -2,8 +2,10 @@
  *
  * Old symbol-table roots rewrite megabytes per flush, free space that is kept in the file crashes the library after an
  * unclean end, and user blocks shift every address. The first write copies such a file: everything below the root and
- * the root's attributes go to <path>.new, that is synced, the original gets a second name <path>.original, and the
- * copy takes the path. A crash at any point leaves the original under one of the two names.
+ * the root's attributes go to .<name>.lailad-convert beside it, that is synced, the original gets a second name
+ * <path>.original, and the copy takes the path. A crash at any point leaves the original under one of the two names.
+ *
+ * The copy's name is one that no pool may have (hdf5_pool.c), and nothing is emptied or unlinked whose lock we do not hold.
  * Reads under way finish in the original, whose file stays open for them.
  */
 #include "pools/hdf5/store.h"
@@ -116,15 +118,14 @@ static enum err find_all(struct conversion *conversion) {
 }
 
 /* ---- the names ---- */
-static enum err keep_original(struct op *op, const char *path) {
+static enum err keep_original(struct op *op, const char *path, char kept[PATH_MAX]) {
     for (int i = 0; i < MOST_ORIGINALS; i++) {
-        char kept[PATH_MAX];
         char number[8] = "";
         if (i) {
             snprintf(number, sizeof number, ".%d", i);
         }
-        int length = snprintf(kept, sizeof kept, "%s.original%s", path, number);
-        if (length < 0 || (size_t)length >= sizeof kept) {
+        int length = snprintf(kept, PATH_MAX, "%s.original%s", path, number);
+        if (length < 0 || length >= PATH_MAX) {
             return op_fail_errno(op, ENAMETOOLONG, "keeping the original file");
         }
         if (link(path, kept) == 0) {
@@ -153,22 +154,22 @@ static void sync_directory(const char *path) {
 }
 
 static enum err take_path(struct op *op, const char *copy_path, const char *path) {
-    enum err err = keep_original(op, path);
+    char kept[PATH_MAX];
+    enum err err = keep_original(op, path, kept);
     if (err) {
         return err;
     }
     if (rename(copy_path, path) != 0) {
-        return op_fail_errno(op, errno, "putting the copy in place");
+        err = op_fail_errno(op, errno, "putting the copy in place");
+        (void)unlink(kept); /* only a second name */
+        return err;
     }
     sync_directory(path);
     return OK;
 }
 
 static enum err make_copy(struct conversion *conversion, const char *copy_path) {
-    struct h5_file_options options = {.create = true};
-    if (unlink(copy_path) != 0 && errno != ENOENT) { /* a crash may have left one */
-        return op_fail_errno(conversion->op, errno, "removing an unfinished copy");
-    }
+    struct h5_file_options options = {.create = true, .replace = true}; /* a crash may have left one */
     enum err err = h5_file_open(conversion->op, copy_path, &options, &conversion->copy);
     if (!err) {
         err = copy_everything(conversion);
@@ -194,7 +195,9 @@ static void go_on_in_copy(struct conversion *conversion) {
 
 enum err store_convert(struct store *store, struct op *op) {
     char copy_path[PATH_MAX];
-    int length = snprintf(copy_path, sizeof copy_path, "%s.new", store->path);
+    const char *name = strrchr(store->path, '/') + 1; /* paths of stores are absolute */
+    int length = snprintf(copy_path, sizeof copy_path, "%.*s.%s" STORE_CONVERT_SUFFIX,
+                          (int)(name - store->path), store->path, name);
     if (length < 0 || (size_t)length >= sizeof copy_path) {
         return op_fail_errno(op, ENAMETOOLONG, "converting the file");
     }
@@ -202,8 +205,8 @@ enum err store_convert(struct store *store, struct op *op) {
     enum err err = make_copy(&conversion, copy_path);
     if (!err) {
         go_on_in_copy(&conversion);
-    } else if (unlink(copy_path) != 0 && errno != ENOENT) {
-        err = op_fail_errno(op, errno, "removing an unfinished copy");
+    } else if (conversion.copy) {
+        (void)unlink(copy_path); /* ours, and still locked; should it stay, the next conversion empties it */
     }
     for (size_t i = 0; i < conversion.count; i++) {
         version_drop(conversion.pairs[i].version);

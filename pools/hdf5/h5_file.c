@@ -74,6 +74,7 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
                                 const struct h5_file_options *options, bool *ret_empty) {
     file->writable = !options->read_only;
     int create = options->create && !options->read_only ? O_CREAT : 0;
+    create |= options->replace ? O_NOFOLLOW : 0;
     file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, 0666);
     if (file->fd < 0 && file->writable && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         file->writable = false;
@@ -98,8 +99,11 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
                    ? op_fail(op, REASON_FILE_IN_USE, "another pool or program holds the file's lock")
                    : op_fail(op, REASON_POOL_FAILED, "the file cannot be locked");
     }
+    if (options->replace && ftruncate(file->fd, 0) != 0) {
+        return op_fail_errno(op, errno, "emptying a file");
+    }
     file->opened_mtime_ns = (uint64_t)status.st_mtim.tv_sec * NS_PER_S + (uint64_t)status.st_mtim.tv_nsec;
-    *ret_empty = status.st_size == 0;
+    *ret_empty = status.st_size == 0 || options->replace;
     return OK;
 }
 

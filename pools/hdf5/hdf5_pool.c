@@ -213,6 +213,12 @@ static bool has_parent_part(const char *path) {
     return false;
 }
 
+static bool ends_in(const char *text, const char *end) {
+    size_t bytes = strlen(text);
+    size_t end_bytes = strlen(end);
+    return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
+}
+
 /* The file's path; what GET shows of it is settled in the settings: relative to the data directory where it is inside. */
 static enum err find_path(struct op *op, const struct pool_environment *environment, const char *nickname,
                           struct settings *settings, char ret_path[PATH_MAX]) {
@@ -230,6 +236,9 @@ static enum err find_path(struct op *op, const struct pool_environment *environm
     if (!path[0] || length < 0 || length >= PATH_MAX) {
         return op_fail(op, REASON_INVALID_CONFIG, "path must be a file name of at most %d bytes",
                        PATH_MAX - 1);
+    }
+    if (ends_in(path, STORE_CONVERT_SUFFIX)) {
+        return op_fail(op, REASON_INVALID_CONFIG, "path must not end in " STORE_CONVERT_SUFFIX);
     }
     bool inside =
         strncmp(ret_path, environment->data_dir, data_dir_bytes) == 0 && ret_path[data_dir_bytes] == '/';

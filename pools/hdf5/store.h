@@ -158,6 +158,8 @@ void store_load_all(struct store *store);
 enum err store_find(struct store *store, struct op *op, const struct id *id,
                     struct record **ret_record) MUST_USE;
 
+/* What the name of a copy under way ends in: no pool's file may. */
+#define STORE_CONVERT_SUFFIX ".lailad-convert"
 /* convert.c: the store goes on in a copy of its file that can be written; the original stays beside it. */
 enum err store_convert(struct store *store, struct op *op) MUST_USE;
 /* What is converted without being asked. */

@@ -151,23 +151,53 @@ enum err list_xml_upload_id(struct op *op, const char *bytes, size_t count, char
 
 /* ---- bulk delete ---- */
 
+void delete_answer_fini(struct delete_answer *answer) {
+    for (size_t i = 0; i < answer->failed; i++) {
+        free(answer->failures[i].key);
+    }
+    free(answer->failures);
+    *answer = (struct delete_answer){.failed = 0};
+}
+
 struct delete_walk {
     struct delete_answer answer;
-    struct error_answer current;
+    struct delete_failure current; /* of the Error element under way */
     bool seen_root;
 };
+
+static enum err take_failure(struct delete_walk *walked) {
+    struct delete_answer *answer = &walked->answer;
+    struct delete_failure failure = walked->current;
+    walked->current = (struct delete_failure){.key = NULL};
+    if (strcmp(failure.error.code, "NoSuchKey") == 0) {
+        free(failure.key);
+        return OK;
+    }
+    if (!answer->failures) {
+        answer->failures = calloc(LIST_MOST_KEYS, sizeof *answer->failures);
+    }
+    failure.key = failure.key ? failure.key : strdup("");
+    if (!answer->failures || !failure.key || answer->failed == LIST_MOST_KEYS) {
+        bool full = answer->failed == LIST_MOST_KEYS;
+        free(failure.key);
+        return full ? ERR_INVALID : ERR_NO_MEMORY;
+    }
+    answer->failures[answer->failed++] = failure;
+    return OK;
+}
 
 static enum err on_deleted(void *context, const char *path, const char *text) {
     struct delete_walk *walked = context;
     if (strcmp(path, "DeleteResult") == 0) {
         walked->seen_root = true;
+    } else if (strcmp(path, "DeleteResult/Error/Key") == 0) {
+        free(walked->current.key);
+        walked->current.key = strdup(text);
+        return walked->current.key ? OK : ERR_NO_MEMORY;
     } else if (strcmp(path, "DeleteResult/Error/Code") == 0) {
-        copy_word(walked->current.code, sizeof walked->current.code, text);
+        copy_word(walked->current.error.code, sizeof walked->current.error.code, text);
     } else if (strcmp(path, "DeleteResult/Error") == 0) {
-        if (strcmp(walked->current.code, "NoSuchKey") != 0 && walked->answer.failed++ == 0) {
-            walked->answer.first = walked->current;
-        }
-        walked->current = (struct error_answer){.code = ""};
+        return take_failure(walked);
     }
     return OK;
 }
@@ -175,7 +205,9 @@ static enum err on_deleted(void *context, const char *path, const char *text) {
 enum err list_xml_deleted(struct op *op, const char *bytes, size_t count, struct delete_answer *ret_answer) {
     struct delete_walk walked = {.seen_root = false};
     enum err err = walk(bytes, count, on_deleted, &walked);
+    free(walked.current.key);
     if (err != OK || !walked.seen_root) {
+        delete_answer_fini(&walked.answer);
         return refuse(op, err, "answer to a bulk delete");
     }
     *ret_answer = walked.answer;

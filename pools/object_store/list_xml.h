@@ -36,11 +36,19 @@ void list_xml_error(const char *bytes, size_t count, struct error_answer *ret_er
 enum err list_xml_upload_id(struct op *op, const char *bytes, size_t count,
                             char ret_id[UPLOAD_ID_BYTES]) MUST_USE;
 
-struct delete_answer {
-    size_t failed;
-    struct error_answer first; /* of the failed ones */
+struct delete_failure {
+    char *key; /* owned; "" when the answer names none */
+    struct error_answer error;
 };
-/* DeleteResult of a quiet request: only failures are listed. NoSuchKey is no failure. */
+struct delete_answer {
+    struct delete_failure *failures; /* at most LIST_MOST_KEYS; NULL when there are none */
+    size_t failed;
+};
+void delete_answer_fini(struct delete_answer *answer);
+static inline void delete_answer_fini_auto(struct delete_answer *answer) {
+    delete_answer_fini(answer);
+}
+/* DeleteResult of a quiet request: only failures are listed. NoSuchKey is no failure. ret_answer is set on success only. */
 enum err list_xml_deleted(struct op *op, const char *bytes, size_t count,
                           struct delete_answer *ret_answer) MUST_USE;
 

@@ -41,6 +41,20 @@ void s3_call_field(struct s3_call *call, const char *name, const char *value) {
     call->field[call->field_count++] = (struct http_field){.name = name, .value = value};
 }
 
+static enum err read_buf(void *context, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
+                         size_t *ret_count) {
+    (void)op;
+    const struct buf *buf = context;
+    size_t left = buf->size - (size_t)offset;
+    *ret_count = cap < left ? cap : left;
+    memcpy(ret_bytes, buf->data + offset, *ret_count);
+    return OK;
+}
+
+struct http_body s3_call_body(struct buf *buf) {
+    return (struct http_body){.size_bytes = buf->size, .read = read_buf, .context = buf};
+}
+
 /* ---- health ---- */
 
 static void note_reached(struct s3_pool *s3) {

@@ -71,6 +71,7 @@ static const struct s3_error_row rows[] = {
     {0, "SlowDownWrite", REASON_THROTTLED, RETRY_THROTTLED, "the store asks to slow down"},
     {0, "RequestLimitExceeded", REASON_THROTTLED, RETRY_THROTTLED, "the store asks to slow down"},
     {0, "TooManyRequests", REASON_THROTTLED, RETRY_THROTTLED, "the store asks to slow down"},
+    {0, "ServiceUnavailable", REASON_THROTTLED, RETRY_THROTTLED, "the store is overloaded"},
     {0, "OperationAborted", REASON_THROTTLED, RETRY_THROTTLED,
      "another operation on the bucket is under way"},
     {429, "", REASON_THROTTLED, RETRY_THROTTLED, "the store asks to slow down"},

@@ -93,6 +93,8 @@ static inline void s3_answer_fini_auto(struct s3_answer *answer) {
 /* The values are borrowed until the call is sent. */
 void s3_call_query(struct s3_call *call, const char *name, const char *value);
 void s3_call_field(struct s3_call *call, const char *name, const char *value);
+/* The buffer as a body; it must not change until the call is sent. */
+struct http_body s3_call_body(struct buf *buf);
 /* OK for a status of 2xx only; ret_answer (initialised) is filled then. Notes the pool's health. */
 enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *call,
                       struct s3_answer *ret_answer) MUST_USE;

@@ -9,9 +9,11 @@
  */
 #include "pools/s3/s3_internal.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/percent.h"
 #include "pools/object_store/encoding.h"
 #include "pools/object_store/list_xml.h"
+#include "pools/s3/s3_errors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,19 +192,9 @@ static enum err append_escaped(struct buf *xml, const char *name) {
     return OK;
 }
 
-static enum err read_buf(void *context, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
-                         size_t *ret_count) {
-    (void)op;
-    const struct buf *buf = context;
-    size_t left = buf->size - (size_t)offset;
-    *ret_count = cap < left ? cap : left;
-    memcpy(ret_bytes, buf->data + offset, *ret_count);
-    return OK;
-}
-
-/* One DeleteObjects request for the names; *ret_removed counts those that are gone. */
-static enum err delete_batch(struct s3_pool *s3, struct op *op, char *const *names, size_t count,
-                             uint64_t *ret_removed) {
+/* One DeleteObjects request for the names. */
+static enum err send_delete(struct s3_pool *s3, struct op *op, char *const *names, size_t count,
+                            struct delete_answer *ret_answer) {
     AUTO(buf_fini) struct buf xml;
     buf_init(&xml, PAGE_MOST_BYTES);
     enum err err =
@@ -222,7 +214,7 @@ static enum err delete_batch(struct s3_pool *s3, struct op *op, char *const *nam
     char hash[SHA256_HEX_BYTES];
     digest_sha256(xml.data, xml.size, sha256);
     digest_hex(sha256, hash);
-    struct http_body body = {.size_bytes = xml.size, .read = read_buf, .context = &xml};
+    struct http_body body = s3_call_body(&xml);
     struct s3_call call = {.method = "POST",
                            .body = &body,
                            .payload_hash = hash,
@@ -237,15 +229,72 @@ static enum err delete_batch(struct s3_pool *s3, struct op *op, char *const *nam
     if (err != OK) {
         return err;
     }
-    struct delete_answer deleted;
-    err = list_xml_deleted(op, answer.body.size > 0 ? answer.body.data : "", answer.body.size, &deleted);
-    if (err != OK) {
-        return err;
+    return list_xml_deleted(op, answer.body.size > 0 ? answer.body.data : "", answer.body.size, ret_answer);
+}
+
+/* Keeps the first refusal of an object: the others are still deleted, and the emptying ends with this one. */
+static void keep_first(struct op *op, const struct delete_failure *failure, struct fault *first) {
+    if (first->reason == REASON_NONE) {
+        const struct s3_error_row *row = s3_errors_find(0, failure->error.code);
+        op_record(op, row->reason, "not every object could be deleted: %s (%s)", row->sentence,
+                  failure->error.code);
+        *first = op->fault;
     }
-    *ret_removed += count - (deleted.failed < count ? deleted.failed : count);
-    return deleted.failed == 0 ? OK
-                               : op_fail(op, REASON_DENIED, "%zu objects could not be deleted (%s)",
-                                         deleted.failed, deleted.first.code);
+}
+
+/* Moves the names worth asking for again to the front and keeps the fault of the others. */
+static size_t sort_failures(struct op *op, char **names, size_t count, const struct delete_answer *deleted,
+                            struct fault *first, enum retry_cause *ret_cause) {
+    size_t again = 0;
+    *ret_cause = RETRY_NEVER;
+    for (size_t i = 0; i < deleted->failed; i++) {
+        const struct delete_failure *failure = &deleted->failures[i];
+        enum retry_cause cause = s3_errors_find(0, failure->error.code)->cause;
+        size_t at = again;
+        while (at < count && strcmp(names[at], failure->key) != 0) {
+            at++;
+        }
+        if (cause == RETRY_NEVER || at == count) {
+            keep_first(op, failure, first);
+            continue;
+        }
+        char *name = names[at];
+        names[at] = names[again];
+        names[again++] = name;
+        *ret_cause = cause;
+    }
+    return again;
+}
+
+/* Deletes the names, asking once more for those that may go the second time. OK also when objects were refused: *first has
+ * the first such fault then. *ret_removed counts those that are gone. */
+static enum err delete_batch(struct s3_pool *s3, struct op *op, char **names, size_t count,
+                             struct fault *first, uint64_t *ret_removed) {
+    struct retry retry;
+    retry_start(&retry, &retry_default_policy, clock_now_ns());
+    for (bool last = false;; last = true) {
+        AUTO(delete_answer_fini) struct delete_answer deleted = {.failed = 0};
+        enum err err = send_delete(s3, op, names, count, &deleted);
+        if (err != OK) {
+            return err;
+        }
+        *ret_removed += count - (deleted.failed < count ? deleted.failed : count);
+        enum retry_cause cause;
+        size_t again = last ? 0 : sort_failures(op, names, count, &deleted, first, &cause);
+        uint64_t wait_ns = 0;
+        if (again == 0 ||
+            !retry_again(&retry, cause, 0, retry_random(), clock_now_ns(), op->deadline_ns, &wait_ns)) {
+            if (deleted.failed > 0) {
+                keep_first(op, &deleted.failures[0], first);
+            }
+            return OK;
+        }
+        err = retry_wait(op, wait_ns);
+        if (err != OK) {
+            return err;
+        }
+        count = again;
+    }
 }
 
 static enum err delete_each(struct s3_pool *s3, struct op *op, char *const *names, size_t count,
@@ -267,6 +316,7 @@ enum err s3_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     memcpy(scan.under, s3->prefix, strlen(s3->prefix) + 1);
     *ret_removed = 0;
     bool one_by_one = false;
+    struct fault first = {.reason = REASON_NONE};
     while (!scan.ended) {
         struct list_page page;
         enum err err = list_page(s3, op, &scan, LIST_MOST_KEYS, &page);
@@ -287,7 +337,7 @@ enum err s3_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
             }
         }
         if (entries > 0 && !one_by_one) {
-            err = delete_batch(s3, op, page.keys, entries, ret_removed);
+            err = delete_batch(s3, op, page.keys, entries, &first, ret_removed);
             one_by_one = err == ERR_UNSUPPORTED; /* Google's and some older stores have no bulk delete */
         }
         if (entries > 0 && one_by_one) {
@@ -299,6 +349,9 @@ enum err s3_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
         }
     }
     note_foreign(s3, &scan);
+    if (first.reason != REASON_NONE) {
+        return op_adopt(op, &first);
+    }
     s3_multipart_sweep(s3);
     return OK;
 }

@@ -136,22 +136,11 @@ static enum err send_parts(struct multipart *multipart, struct op *op) {
     return OK;
 }
 
-static enum err read_buf(void *context, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
-                         size_t *ret_count) {
-    (void)op;
-    const struct buf *buf = context;
-    size_t left = buf->size - (size_t)offset;
-    *ret_count = cap < left ? cap : left;
-    memcpy(ret_bytes, buf->data + offset, *ret_count);
-    return OK;
-}
-
 static enum err send_completion(struct multipart *multipart, struct op *op) {
     if (buf_append_text(&multipart->parts, "</CompleteMultipartUpload>") != OK) {
         return op_no_memory(op);
     }
-    struct http_body body = {
-        .size_bytes = multipart->parts.size, .read = read_buf, .context = &multipart->parts};
+    struct http_body body = s3_call_body(&multipart->parts);
     char hash[SHA256_HEX_BYTES];
     enum err err = digest_body(op, &body, hash);
     if (err != OK) {

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,7 +127,7 @@ START_TEST(the_first_write_converts_a_laila_file) {
     ck_assert_int_eq(size_of("p.h5.original"), -1);
     put_text(fixture.pool, "new", "1");
     ck_assert_int_eq(size_of("p.h5.original"), size);
-    ck_assert_int_eq(size_of("p.h5.new"), -1);
+    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), -1);
     expect_text(fixture.pool, "new", "1");
     ck_assert_uint_eq(expect_laila_entries(), count);
     fixture_reopen(&fixture, NULL);
@@ -315,6 +316,40 @@ START_TEST(a_file_that_cannot_be_written_in_place_is_copied) {
 }
 END_TEST
 
+static void write_text(const char *name, const char *text) {
+    char *path = fixture_path(&fixture, name);
+    FILE *file = fopen(path, "wb");
+    free(path);
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+START_TEST(a_conversion_touches_no_file_of_others) {
+    make_awkward_file(true);
+    write_text("p.h5.new", "somebody's");
+    write_text(".p.h5.lailad-convert", "left by a crash, or being written");
+    char *path = fixture_path(&fixture, ".p.h5.lailad-convert");
+    int fd = open(path, O_RDONLY);
+    free(path);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    fixture_reopen(&fixture, NULL);
+    ck_assert_int_eq(put_as(fixture.pool, "new", "1", 1, HOLD_OWNED, NULL, NULL, NULL), ERR_CONFLICT);
+    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), 33); /* not emptied, not unlinked */
+    close(fd);
+    fixture_reopen(&fixture, NULL);
+    put_text(fixture.pool, "new", "1");
+    expect_text(fixture.pool, "old", "0123456789");
+    ck_assert_int_eq(size_of("p.h5.new"), 10);
+    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), -1);
+    static const char *const reserved[] = {"path=.q.h5.lailad-convert", NULL};
+    struct op op;
+    struct pool *pool = NULL;
+    ck_assert_int_eq(fixture_try_open(&fixture, &op, reserved, &pool), ERR_INVALID);
+    ck_assert_int_eq(op.fault.reason, REASON_INVALID_CONFIG);
+}
+END_TEST
+
 START_TEST(what_is_no_hdf5_file_is_refused) {
     pool_unref(fixture.pool);
     fixture.pool = NULL;
@@ -496,6 +531,7 @@ int main(void) {
     tcase_add_test(tcase, the_first_write_converts_a_laila_file);
     tcase_add_test(tcase, other_shapes_are_read_and_kept);
     tcase_add_loop_test(tcase, a_file_that_cannot_be_written_in_place_is_copied, 0, 2);
+    tcase_add_test(tcase, a_conversion_touches_no_file_of_others);
     tcase_add_test(tcase, what_is_no_hdf5_file_is_refused);
     tcase_add_test(tcase, damage_is_found);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);

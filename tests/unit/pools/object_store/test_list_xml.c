@@ -164,14 +164,30 @@ START_TEST(bulk_deletes) {
     const char *fine = "<DeleteResult/>";
     ck_assert_int_eq(list_xml_deleted(&op, fine, strlen(fine), &answer), OK);
     ck_assert_uint_eq(answer.failed, 0);
+    delete_answer_fini(&answer);
     const char *mixed = "<DeleteResult" NS "><Error><Key>a</Key><Code>NoSuchKey</Code></Error>"
                         "<Error><Key>b</Key><Code>AccessDenied</Code></Error>"
-                        "<Error><Key>c</Key><Code>InternalError</Code></Error></DeleteResult>";
+                        "<Error><Code>InternalError</Code></Error></DeleteResult>";
     ck_assert_int_eq(list_xml_deleted(&op, mixed, strlen(mixed), &answer), OK);
     ck_assert_uint_eq(answer.failed, 2);
-    ck_assert_str_eq(answer.first.code, "AccessDenied");
+    ck_assert_str_eq(answer.failures[0].key, "b");
+    ck_assert_str_eq(answer.failures[0].error.code, "AccessDenied");
+    ck_assert_str_eq(answer.failures[1].key, "");
+    ck_assert_str_eq(answer.failures[1].error.code, "InternalError");
+    delete_answer_fini(&answer);
     const char *other = "<Error><Code>MalformedXML</Code></Error>";
     ck_assert_int_eq(list_xml_deleted(&op, other, strlen(other), &answer), ERR_CORRUPT);
+
+    /* Never more failures than a request can have keys; an answer that breaks off leaves nothing behind. */
+    struct buf flood;
+    buf_init(&flood, 1 << 20);
+    ck_assert_int_eq(buf_append_text(&flood, "<DeleteResult>"), OK);
+    for (int i = 0; i <= LIST_MOST_KEYS; i++) {
+        ck_assert_int_eq(buf_printf(&flood, "<Error><Key>%d</Key><Code>SlowDown</Code></Error>", i), OK);
+    }
+    ck_assert_int_eq(buf_append_text(&flood, "<Error><Key>cut</Key></DeleteResult>"), OK);
+    ck_assert_int_eq(list_xml_deleted(&op, flood.data, flood.size, &answer), ERR_CORRUPT);
+    buf_fini(&flood);
 }
 END_TEST
 

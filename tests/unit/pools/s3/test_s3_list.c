@@ -182,6 +182,64 @@ START_TEST(emptying_tells_how_far_it_came) {
 }
 END_TEST
 
+/* The answer to a bulk delete that refused these keys: pairs of key and code, ended by NULL. */
+static const char *refused(const char *const *pairs) {
+    static char text[8][2048];
+    static unsigned next;
+    char body[1024];
+    int at = snprintf(body, sizeof body, "<DeleteResult>");
+    for (; *pairs; pairs += 2) {
+        at += snprintf(body + at, sizeof body - (size_t)at, "<Error><Key>%s</Key><Code>%s</Code></Error>",
+                       pairs[0], pairs[1]);
+    }
+    at += snprintf(body + at, sizeof body - (size_t)at, "</DeleteResult>");
+    char *to = text[next++ % 8];
+    snprintf(to, sizeof text[0], "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", at, body);
+    return to;
+}
+#define REFUSED(...) refused((const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(refused_keys_are_asked_for_once_more) {
+    const struct fake_answer answers[] = {{.text = PAGE(false, "p/a", "p/b", "p/c", "p/d")},
+                                          {.text = REFUSED("p/c", "SlowDown", "p/d", "InternalError")},
+                                          {.text = DELETED}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    uint64_t removed = 0;
+    ck_assert_int_eq(pool_empty(scene.pool, fresh_op(), &removed), OK);
+    ck_assert_uint_eq(removed, 4);
+    ck_assert_ptr_nonnull(strstr(fake_store_body(scene.store, 2),
+                                 "<Quiet>true</Quiet><Object><Key>p/c</Key></Object>"
+                                 "<Object><Key>p/d</Key></Object></Delete>"));
+    end(&scene);
+}
+END_TEST
+
+START_TEST(a_key_refused_twice_has_its_own_reason) {
+    const struct fake_answer answers[] = {{.text = PAGE(false, "p/a", "p/b")},
+                                          {.text = REFUSED("p/b", "SlowDown")},
+                                          {.text = REFUSED("p/b", "SlowDown")}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    uint64_t removed = 0;
+    expect_fault(pool_empty(scene.pool, fresh_op(), &removed), ERR_THROTTLED, REASON_THROTTLED);
+    ck_assert_uint_eq(removed, 1);
+    end(&scene);
+}
+END_TEST
+
+START_TEST(a_refused_key_does_not_end_the_emptying) {
+    const struct fake_answer answers[] = {{.text = PAGE(true, "p/a", "p/b", "p/c")},
+                                          {.text = REFUSED("p/a", "AccessDenied", "p/c", "InternalError")},
+                                          {.text = DELETED}, /* c, the second time */
+                                          {.text = PAGE(false, "p/d", "p/e")},
+                                          {.text = REFUSED("p/d", "EntityTooLarge")}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    uint64_t removed = 0;
+    expect_fault(pool_empty(scene.pool, fresh_op(), &removed), ERR_DENIED, REASON_DENIED); /* the first */
+    ck_assert_uint_eq(removed, 3);
+    end(&scene);
+}
+END_TEST
+
 START_TEST(emptying_one_by_one_where_it_must) {
     const struct fake_answer answers[] = {{.text = PAGE(false, "p/a", "p/b%2520")},
                                           {.text = "HTTP/1.1 501 No\r\nContent-Length: 0\r\n\r\n"},
@@ -222,6 +280,9 @@ TCase *s3_list_case(void) {
     tcase_add_test(tcase, a_listing_that_stands_still_is_refused);
     tcase_add_test(tcase, emptying_spares_what_is_foreign);
     tcase_add_test(tcase, emptying_tells_how_far_it_came);
+    tcase_add_test(tcase, refused_keys_are_asked_for_once_more);
+    tcase_add_test(tcase, a_key_refused_twice_has_its_own_reason);
+    tcase_add_test(tcase, a_refused_key_does_not_end_the_emptying);
     tcase_add_test(tcase, emptying_one_by_one_where_it_must);
     tcase_add_test(tcase, nothing_to_list_or_empty);
     return tcase;
