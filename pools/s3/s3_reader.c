@@ -54,6 +54,16 @@ static void s3_reader_close(struct reader *reader) {
 
 static const struct reader_ops s3_reader_ops = {.read = s3_reader_read, .close = s3_reader_close};
 
+/* Stores refuse every range of an empty object, also the one from its first byte. */
+static enum err read_empty(struct s3_pool *s3, struct op *op, const char *name, struct s3_answer *answer) {
+    struct s3_call call = {.method = "GET", .name = name, .collect_most_bytes = INLINE_MOST_BYTES};
+    enum err err = s3_call_send(s3, op, &call, answer);
+    if (err == OK && (!answer->collected || answer->body.size != 0)) {
+        err = op_fail(op, REASON_BAD_ANSWER, "the store refused a range from the first byte of the object");
+    }
+    return err;
+}
+
 /* Whether a 206 holds the bytes that were asked for. */
 static bool range_fits(const struct http_exchange *exchange, uint64_t offset) {
     char start[48];
@@ -90,7 +100,9 @@ enum err s3_open_reader(struct pool *pool, struct op *op, const struct id *id,
     }
     s3_answer_init(&reader->answer);
     enum err err = s3_call_send(s3, op, &call, &reader->answer);
-    if (err == OK && ranged && !range_fits(reader->answer.exchange, options->offset)) {
+    if (err == ERR_RANGE && options->offset == 0) {
+        err = read_empty(s3, op, name, &reader->answer);
+    } else if (err == OK && ranged && !range_fits(reader->answer.exchange, options->offset)) {
         err = op_fail(op, REASON_BAD_ANSWER, "the store answered another range than asked");
     }
     if (err != OK) {

@@ -294,6 +294,36 @@ START_TEST(a_reader_closed_early_frees_its_line) {
 }
 END_TEST
 
+/* Stores refuse every range of an empty object; for us the one from its first byte is an empty read. */
+START_TEST(the_first_range_of_an_empty_object) {
+    const struct fake_answer answers[] = {
+        {.text = refusal("416 Range", "InvalidRange", "")},
+        {.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+        {.text = refusal("416 Range", "InvalidRange", "")},
+        {.text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
+        {.text = refusal("416 Range", "InvalidRange", "")},
+    };
+    struct scene scene = begin(answers, 5);
+    struct id id = id_of("x");
+    struct reader *reader = NULL;
+    char piece[16];
+    size_t got = 1;
+    struct read_options options = {.offset = 0, .length = 5};
+    ck_assert_int_eq(pool_open_reader(scene.pool, fresh_op(), &id, &options, &reader), OK);
+    ck_assert_uint_eq(reader->meta.size_bytes, 0);
+    ck_assert_int_eq(reader_read(reader, fresh_op(), piece, sizeof piece, &got), OK);
+    ck_assert_uint_eq(got, 0);
+    reader_close(reader);
+    ck_assert_str_eq(fake_store_field(scene.store, 0, "Range"), "bytes=0-4");
+    ck_assert_ptr_null(fake_store_field(scene.store, 1, "Range"));
+    expect_fault(pool_open_reader(scene.pool, fresh_op(), &id, &options, &reader), ERR_CORRUPT,
+                 REASON_BAD_ANSWER);
+    options.offset = 1;
+    expect_fault(pool_open_reader(scene.pool, fresh_op(), &id, &options, &reader), ERR_RANGE, REASON_RANGE);
+    end(&scene);
+}
+END_TEST
+
 START_TEST(ranges_are_asked_for_and_checked) {
     const struct fake_answer answers[] = {
         {.text = "HTTP/1.1 206 Partial\r\nContent-Length: 3\r\nContent-Range: bytes 2-4/10\r\n\r\ncde"},
@@ -508,6 +538,7 @@ TCase *s3_calls_case(void) {
     tcase_add_test(tcase, a_reset_in_the_body_is_no_short_success);
     tcase_add_test(tcase, a_reader_closed_early_frees_its_line);
     tcase_add_test(tcase, ranges_are_asked_for_and_checked);
+    tcase_add_test(tcase, the_first_range_of_an_empty_object);
     tcase_add_test(tcase, a_silent_store_costs_the_deadline_only);
     tcase_add_test(tcase, a_cancelled_read_ends);
     tcase_add_test(tcase, a_dead_endpoint_is_known_soon);
