@@ -11,7 +11,7 @@
 
 uint64_t clock_now_ns(void);
 int64_t clock_wall_ms(void);
-/* RFC 3339 UTC with milliseconds, "2026-11-22T09:37:09.973Z"; ret_text holds 25 bytes with the NUL. */
+/* The texts say 1970 to 9999; what lies outside is shown as the nearest of these. RFC 3339 UTC with milliseconds, "2026-11-22T09:37:09.973Z"; ret_text holds 25 bytes with the NUL. */
 #define CLOCK_TEXT_BYTES 25
 void clock_format(int64_t wall_ms, char ret_text[CLOCK_TEXT_BYTES]);
 /* RFC 9110 IMF-fixdate, 30 bytes with the NUL. */
