@@ -17,7 +17,9 @@ static const struct option options[] = {
     {.name = "path",
      .type = OPTION_TEXT,
      .is_path = true,
-     .sentence = "The HDF5 file, relative to the data directory; <nickname>.h5 when unset."},
+     .sentence =
+         "The HDF5 file, relative to the data directory; <nickname>.h5 when unset. Over REST it must end in "
+         ".h5 or .hdf5."},
     {.name = "max_bytes",
      .type = OPTION_BYTES,
      .least = 1,
@@ -96,6 +98,13 @@ static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *r
     }
     store_release_version(store, version);
     return resolved ? OK : ERR_AGAIN;
+}
+
+/* A file that is only read takes no copies; one that a first write would convert does. */
+static bool takes_fill(struct pool *pool, uint64_t size_bytes) {
+    (void)size_bytes;
+    struct store *store = store_of(pool);
+    return atomic_load(&store->writable) && !atomic_load(&store->poisoned);
 }
 
 static bool proves_not_owned(struct pool *pool, const struct id *id) {
@@ -199,14 +208,16 @@ static const struct pool_ops ops = {
     .peek_meta = peek_meta,
     .put_entry = put_entry,
     .proves_not_owned = proves_not_owned,
+    .takes_fill = takes_fill,
     .set_cached_evictable = set_cached_evictable,
 };
 
 /* ---- opening ---- */
-static bool has_parent_part(const char *path) {
+/* ".." is such a part, and so is what other programs hide. */
+static bool has_dotted_part(const char *path) {
     for (const char *part = path; part; part = strchr(part, '/')) {
         part += *part == '/';
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0')) {
+        if (*part == '.') {
             return true;
         }
     }
@@ -219,6 +230,20 @@ static bool ends_in(const char *text, const char *end) {
     return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
 }
 
+/* Whoever may add pools over REST must not reach files outside the data directory, nor the daemon's own inside (its keys, its
+ * database, its lock): none of those is named like an HDF5 file. */
+static enum err check_rest_path(struct op *op, const char *path) {
+    if (path[0] == '/' || has_dotted_part(path)) {
+        return op_fail(
+            op, REASON_INVALID_CONFIG,
+            "path must stay below the data directory: no leading \"/\", no part that begins with \".\"");
+    }
+    if (!ends_in(path, ".h5") && !ends_in(path, ".hdf5")) {
+        return op_fail(op, REASON_INVALID_CONFIG, "path must end in .h5 or .hdf5");
+    }
+    return OK;
+}
+
 /* The file's path; what GET shows of it is settled in the settings: relative to the data directory where it is inside. */
 static enum err find_path(struct op *op, const struct pool_environment *environment, const char *nickname,
                           struct settings *settings, char ret_path[PATH_MAX]) {
@@ -227,9 +252,9 @@ static enum err find_path(struct op *op, const struct pool_environment *environm
     snprintf(standard, sizeof standard, "%s.h5", nickname);
     path = path ? path : standard;
     size_t data_dir_bytes = strlen(environment->data_dir);
-    if (environment->from_rest && (path[0] == '/' || has_parent_part(path))) {
-        return op_fail(op, REASON_INVALID_CONFIG,
-                       "path must stay below the data directory: no leading \"/\", no \"..\"");
+    enum err err = environment->from_rest ? check_rest_path(op, path) : OK;
+    if (err) {
+        return err;
     }
     int length = path[0] == '/' ? snprintf(ret_path, PATH_MAX, "%s", path)
                                 : snprintf(ret_path, PATH_MAX, "%s/%s", environment->data_dir, path);

@@ -504,7 +504,9 @@ START_TEST(paths_are_shown_without_their_folder) {
 END_TEST
 
 START_TEST(rest_pools_stay_below_the_data_directory) {
-    static const char *const refused[] = {"/tmp/x.h5", "../x.h5", "a/../x.h5", "a/..", ".."};
+    static const char *const refused[] = {"/tmp/x.h5", "../x.h5", "a/../x.h5", "a/..",    "..",  "state.key",
+                                          "state.db",  "lock",    "listen",    "spool/x", ".h5", ".x.h5",
+                                          "a/.x.h5",   ".a/x.h5", "x.h5/",     "x.h5 ",   "x.H5"};
     struct pool_environment environment = {
         .data_dir = fixture.dir, .spool_dir = fixture.spool_dir, .from_rest = true};
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
@@ -517,6 +519,19 @@ START_TEST(rest_pools_stay_below_the_data_directory) {
         struct pool *pool = NULL;
         ck_assert_int_eq(hdf5_pool_kind.open(&op, &environment, "q", settings, &pool), ERR_INVALID);
         ck_assert_int_eq(op.fault.reason, REASON_INVALID_CONFIG);
+    }
+    ck_assert_int_eq(size_of("state.key"), -1);
+    static const char *const allowed[] = {"x.h5", "own name.hdf5", "a..b.h5"};
+    for (size_t i = 0; i < ARRAY_COUNT(allowed); i++) {
+        struct op op;
+        op_init(&op, 0, 0);
+        struct settings *settings = settings_new(hdf5_pool_kind.options, hdf5_pool_kind.option_count);
+        ck_assert_int_eq(settings_set_text(settings, &op, "path", allowed[i]), OK);
+        ck_assert_int_eq(settings_finish(settings, &op), OK);
+        struct pool *pool = NULL;
+        ck_assert_int_eq(hdf5_pool_kind.open(&op, &environment, "q", settings, &pool), OK);
+        ck_assert_int_gt(size_of(allowed[i]), 0);
+        pool_unref(pool);
     }
 }
 END_TEST
