@@ -6,9 +6,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define KEY_FILE "state.key"
+#define KEY_MODE 0600u
 
 _Static_assert(SEAL_KEY_BYTES == crypto_secretbox_KEYBYTES, "the key's size is the box's");
 
@@ -21,7 +23,26 @@ void sealer_fini(struct sealer *sealer) {
     sealer->has_key = false;
 }
 
+/* A file that others can read, or that something else wrote over, is no secret: better none than such a key. */
+static enum err check_key_file(struct op *op, int fd) {
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return op_fail_errno(op, errno, "looking at state.key");
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size != SEAL_KEY_BYTES) {
+        return op_fail(op, REASON_CORRUPT, "state.key is not a file of exactly %d bytes", SEAL_KEY_BYTES);
+    }
+    if (status.st_mode & 07777 & ~(mode_t)KEY_MODE) {
+        return op_fail(op, REASON_CORRUPT, "state.key is open to others: its mode must be %04o", KEY_MODE);
+    }
+    return OK;
+}
+
 static enum err read_key(struct sealer *sealer, struct op *op, int fd) {
+    enum err err = check_key_file(op, fd);
+    if (err) {
+        return err;
+    }
     size_t got = 0;
     while (got < sizeof sealer->key) {
         ssize_t count = read(fd, sealer->key + got, sizeof sealer->key - got);
@@ -45,7 +66,7 @@ static enum err write_key(struct sealer *sealer, struct op *op) {
     static const char fresh[] = KEY_FILE ".new";
     unsigned char key[SEAL_KEY_BYTES];
     (void)unlinkat(sealer->dir_fd, fresh, 0); /* of a start that died here; the data directory is locked */
-    int fd = openat(sealer->dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = openat(sealer->dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, KEY_MODE);
     if (fd < 0) {
         return op_fail_errno(op, errno, "making state.key");
     }

@@ -140,6 +140,32 @@ START_TEST(a_lost_key_loses_the_secrets_only) {
 }
 END_TEST
 
+static void expect_key_refused(const char *word) {
+    struct state *state = open_state();
+    expect_pools(state, "s3:s3 bucket=b key!=(lost) prefix=;");
+    const struct state_option other = {"key", "other", true};
+    ck_assert_int_eq(state_put_pool(state, &op, "t3", "s3", &other, 1), ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(op.fault.detail, word));
+    state_close(state);
+}
+
+START_TEST(a_key_that_is_no_secret_is_refused) {
+    struct state *state = open_state();
+    ck_assert_int_eq(state_put_pool(state, &op, "s3", "s3", s3_options, 3), OK);
+    state_close(state);
+    const char *path = path_of("state.key");
+    ck_assert_int_eq(chmod(path, 0640), 0);
+    expect_key_refused("0600");
+    path = path_of("state.key");
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(truncate(path, 33), 0);
+    expect_key_refused("exactly 32 bytes");
+    path = path_of("state.key");
+    ck_assert_int_eq(truncate(path, 31), 0);
+    expect_key_refused("exactly 32 bytes");
+}
+END_TEST
+
 START_TEST(the_wiring_survives_reopening) {
     struct state *state = open_state();
     struct state_wiring loaded = {0};
@@ -235,6 +261,7 @@ int main(void) {
     tcase_add_test(tcase, pools_survive_reopening);
     tcase_add_test(tcase, a_sealed_secret_is_not_in_the_files);
     tcase_add_test(tcase, a_lost_key_loses_the_secrets_only);
+    tcase_add_test(tcase, a_key_that_is_no_secret_is_refused);
     tcase_add_test(tcase, the_wiring_survives_reopening);
     tcase_add_test(tcase, one_daemon_per_directory);
     tcase_add_test(tcase, a_damaged_database_is_named);
