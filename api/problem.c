@@ -27,8 +27,6 @@ unsigned problem_status(enum err kind) {
     case ERR_CONFLICT:
     case ERR_SUPERSEDED: /* ends fills, which have no client */
         return 409;
-    case ERR_LENGTH:
-        return 411;
     case ERR_PRECONDITION:
         return 412;
     case ERR_TOO_LARGE:
@@ -39,8 +37,6 @@ unsigned problem_status(enum err kind) {
         return 415;
     case ERR_RANGE:
         return 416;
-    case ERR_LIMITED:
-        return 429;
     case ERR_HEADERS_TOO_LARGE:
         return 431;
     case ERR_UNSUPPORTED:
@@ -58,8 +54,6 @@ unsigned problem_status(enum err kind) {
         return 504;
     case ERR_NO_SPACE:
         return 507;
-    case ERR_LOOP:
-        return 508;
     case ERR_INTERNAL:
     case ERR_CONFIG:
     case ERR_AGAIN: /* no failure; answering it would be our mistake */
@@ -158,7 +152,7 @@ void problem_answer(const struct request *request, struct response *response, co
     if (extra && extra->report_count) {
         cache_status_reports(response, extra->reports, extra->report_count);
     }
-    if (status == 429 || status == 503) {
+    if (status == 503) {
         response_header(response, "Retry-After", "%u",
                         said.retry_after_s ? said.retry_after_s : RETRY_AFTER_S);
     }

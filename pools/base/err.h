@@ -23,13 +23,11 @@
     X(ERR_METHOD, "method-not-allowed", false)                                                               \
     X(ERR_EXISTS, "exists", false)                                                                           \
     X(ERR_CONFLICT, "conflict", false)                                                                       \
-    X(ERR_LENGTH, "length-required", false)                                                                  \
     X(ERR_PRECONDITION, "precondition", false)                                                               \
     X(ERR_TOO_LARGE, "too-large", false)                                                                     \
     X(ERR_URI_TOO_LONG, "uri-too-long", false)                                                               \
     X(ERR_UNSUPPORTED_MEDIA, "unsupported-media", false)                                                     \
     X(ERR_RANGE, "range", false)                                                                             \
-    X(ERR_LIMITED, "limited", true)                                                                          \
     X(ERR_HEADERS_TOO_LARGE, "headers-too-large", false)                                                     \
     X(ERR_INTERNAL, "internal", false)                                                                       \
     X(ERR_CONFIG, "config", false)                                                                           \
@@ -41,7 +39,6 @@
     X(ERR_THROTTLED, "throttled", true)                                                                      \
     X(ERR_TIMEOUT, "timeout", true)                                                                          \
     X(ERR_NO_SPACE, "no-space", false)                                                                       \
-    X(ERR_LOOP, "loop", false)                                                                               \
     X(ERR_NO_MEMORY, "no-memory", true)                                                                      \
     X(ERR_CANCELLED, "cancelled", false)                                                                     \
     X(ERR_AGAIN, "again", true)                                                                              \
@@ -72,7 +69,7 @@ enum err {
     X(REASON_ID_TOO_LONG_FOR_POOL, ERR_INVALID, "id-too-long-for-pool",                                      \
       "The pool cannot hold an id this long")                                                                \
     X(REASON_UNAUTHENTICATED, ERR_UNAUTHENTICATED, "unauthenticated", "A valid token is required")           \
-    X(REASON_FORBIDDEN, ERR_FORBIDDEN, "forbidden", "The token does not allow this")                         \
+    X(REASON_FORBIDDEN, ERR_FORBIDDEN, "forbidden", "The request is not allowed")                            \
     X(REASON_ROUTE_NOT_FOUND, ERR_NOT_FOUND, "route-not-found", "No such resource")                          \
     X(REASON_POOL_NOT_FOUND, ERR_NOT_FOUND, "pool-not-found", "No pool has this nickname")                   \
     X(REASON_ENTRY_NOT_FOUND, ERR_NOT_FOUND, "entry-not-found", "The entry is absent")                       \
@@ -87,13 +84,11 @@ enum err {
     X(REASON_POOL_READ_ONLY, ERR_CONFLICT, "pool-read-only", "The pool is read-only")                        \
     X(REASON_PRECONDITION_FAILED, ERR_PRECONDITION, "precondition-failed", "A precondition does not hold")   \
     X(REASON_NOT_LOCAL, ERR_PRECONDITION, "not-local", "The named pool does not hold the entry")             \
-    X(REASON_LENGTH_REQUIRED, ERR_LENGTH, "length-required", "The body needs a length")                      \
     X(REASON_TOO_LARGE, ERR_TOO_LARGE, "too-large", "The body is larger than allowed")                       \
     X(REASON_URI_TOO_LONG, ERR_URI_TOO_LONG, "uri-too-long", "The request target is too long")               \
     X(REASON_UNSUPPORTED_MEDIA, ERR_UNSUPPORTED_MEDIA, "unsupported-media-type",                             \
       "The media type is not supported here")                                                                \
     X(REASON_RANGE, ERR_RANGE, "range-not-satisfiable", "The range cannot be satisfied")                     \
-    X(REASON_RATE_LIMITED, ERR_LIMITED, "rate-limited", "Too many requests")                                 \
     X(REASON_HEADERS_TOO_LARGE, ERR_HEADERS_TOO_LARGE, "headers-too-large",                                  \
       "The request header is too large")                                                                     \
     X(REASON_INTERNAL, ERR_INTERNAL, "internal", "The service failed")                                       \
@@ -122,7 +117,6 @@ enum err {
     X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                          \
     X(REASON_NOT_CACHED, ERR_TIMEOUT, "not-cached", "The entry is not in this pool itself")                  \
     X(REASON_NO_SPACE, ERR_NO_SPACE, "no-space", "There is no room for the entry")                           \
-    X(REASON_LOOP, ERR_LOOP, "loop-detected", "The request went in a circle")                                \
     X(REASON_NO_MEMORY, ERR_NO_MEMORY, "no-memory", "The service is out of memory")                          \
     X(REASON_CANCELLED, ERR_CANCELLED, "cancelled", "The operation was cancelled")                           \
     X(REASON_SUPERSEDED, ERR_SUPERSEDED, "superseded", "A newer local write came first")
