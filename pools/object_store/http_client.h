@@ -96,6 +96,8 @@ unsigned http_exchange_status(const struct http_exchange *exchange);
 const char *http_exchange_field(const struct http_exchange *exchange, const char *name);
 /* Content-Length; UINT64_MAX when unknown. */
 uint64_t http_exchange_length(const struct http_exchange *exchange);
+/* Whether the request went out more than once: libcurl repeats one whose kept connection turned out to be dead. */
+bool http_exchange_resent(const struct http_exchange *exchange);
 enum http_trouble http_exchange_trouble(const struct http_exchange *exchange);
 
 #endif

@@ -35,6 +35,7 @@ struct http_exchange {
     /* The request's body */
     const struct http_body *body;
     uint64_t sent_bytes;
+    unsigned sends; /* connections that carried the request, or some of it */
 
     struct http_header header;
 
@@ -126,6 +127,16 @@ static int on_seek(void *context, curl_off_t offset, int origin) {
     return CURL_SEEKFUNC_OK;
 }
 
+/* A connection is there and the request goes out now. */
+static int on_sending(void *context, char *to, char *from, int to_port, int from_port) {
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    checked(context)->sends++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- setting up ---- */
 
 static bool set_common(struct http_exchange *exchange, const struct http_request *request) {
@@ -145,6 +156,8 @@ static bool set_common(struct http_exchange *exchange, const struct http_request
     SET(CURLOPT_TCP_KEEPALIVE, 1L)
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(limits->connect_ns / NS_PER_MS))
     SET(CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER_BYTES)
+    SET(CURLOPT_PREREQFUNCTION, on_sending)
+    SET(CURLOPT_PREREQDATA, exchange)
     SET(CURLOPT_HTTPHEADER, exchange->fields)
     SET(CURLOPT_HEADERFUNCTION, on_header)
     SET(CURLOPT_HEADERDATA, exchange)
@@ -192,6 +205,8 @@ static bool make_fields(struct http_exchange *exchange, const struct http_reques
 /* How the transfer ended, in our words. libcurl's texts name no URL. */
 static enum err record_result(struct http_exchange *exchange, struct op *op) {
     const char *what = curl_easy_strerror(exchange->result);
+    /* Connecting again failed after a kept connection had died: something may have been sent before. */
+    enum http_trouble no_connection = exchange->sends > 0 ? HTTP_TROUBLE_BROKEN : HTTP_TROUBLE_CONNECT;
     exchange->trouble = HTTP_TROUBLE_FINAL;
     if (exchange->callback_err != OK) {
         return exchange->callback_err;
@@ -199,10 +214,10 @@ static enum err record_result(struct http_exchange *exchange, struct op *op) {
     switch (exchange->result) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
-        exchange->trouble = HTTP_TROUBLE_CONNECT;
+        exchange->trouble = no_connection;
         return op_fail(op, REASON_UNAVAILABLE, "the endpoint cannot be reached: %s", what);
     case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit of libcurl's */
-        exchange->trouble = HTTP_TROUBLE_CONNECT;
+        exchange->trouble = no_connection;
         return op_fail(op, REASON_TIMEOUT, "the endpoint did not accept a connection in time");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
@@ -389,6 +404,10 @@ void http_exchange_close(struct http_exchange *exchange) {
 
 unsigned http_exchange_status(const struct http_exchange *exchange) {
     return exchange->header.status;
+}
+
+bool http_exchange_resent(const struct http_exchange *exchange) {
+    return exchange->sends > 1;
 }
 
 enum http_trouble http_exchange_trouble(const struct http_exchange *exchange) {

@@ -222,13 +222,18 @@ static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call 
     enum err err = open_exchange(s3, op, call, &trouble, &exchange);
     *ret_cause = cause_of(trouble);
     *ret_unreached = trouble == HTTP_TROUBLE_CONNECT || trouble == HTTP_TROUBLE_BROKEN;
+    answer->ambiguous = answer->ambiguous || trouble == HTTP_TROUBLE_BROKEN;
     if (err != OK) {
         return err;
     }
     note_reached(s3);
+    answer->ambiguous = answer->ambiguous || http_exchange_resent(exchange);
     unsigned status = http_exchange_status(exchange);
     if (status < 200 || status > 299) {
-        return record_refusal(op, call, exchange, ret_cause);
+        err = record_refusal(op, call, exchange, ret_cause);
+        /* A server error may come from a gateway that saw no more of the outcome than we do. */
+        answer->ambiguous = answer->ambiguous || (status >= 500 && *ret_cause == RETRY_TRANSIENT);
+        return err;
     }
     bool small = http_exchange_length(exchange) <= call->collect_most_bytes;
     if (call->must_collect || (call->collect_most_bytes > 0 && small)) {
@@ -249,6 +254,7 @@ static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call 
 
 enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *call,
                       struct s3_answer *ret_answer) {
+    ret_answer->ambiguous = false;
     if (!s3->secret_access_key) {
         return op_fail(op, REASON_NEEDS_CREDENTIALS, "access_key_id and secret_access_key are not both set");
     }

@@ -12,13 +12,47 @@
 #include <stdio.h>
 
 struct demand {
-    bool absent;          /* If-None-Match: * */
-    const char *if_match; /* as the field's value; NULL = none */
+    bool absent;      /* If-None-Match: * */
+    const char *etag; /* If-Match: this very version; NULL = none */
+    bool bare;        /* the tag goes out without its quotes */
 };
+
+enum err s3_upload_is_there(struct s3_pool *s3, struct op *op, const struct s3_upload *upload, bool *ret_ours,
+                            char ret_etag[S3_ETAG_BYTES]) {
+    struct meta there;
+    enum err err = s3_head(s3, op, upload->name, &there, ret_etag);
+    if (err != OK) {
+        return err;
+    }
+    const struct meta *wanted = &upload->meta;
+    *ret_ours = there.has_sha256 && memcmp(there.sha256, wanted->sha256, SHA256_BYTES) == 0 &&
+                there.size_bytes == wanted->size_bytes && there.hold == wanted->hold &&
+                (wanted->created_ms <= 0 || there.created_ms == wanted->created_ms);
+    meta_fini(&there);
+    return OK;
+}
+
+/* A 412 after an attempt whose answer was lost may be that attempt's own doing. What is there now tells. */
+static enum err settle(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                       const struct demand *demand, char ret_etag[S3_ETAG_BYTES]) {
+    struct fault refused = op->fault;
+    char etag[S3_ETAG_BYTES] = "";
+    bool ours = false;
+    enum err err = s3_upload_is_there(s3, op, upload, &ours, etag);
+    if (err == OK && ours) {
+        memcpy(ret_etag, etag, sizeof etag);
+        return OK;
+    }
+    if (err == OK && demand->etag && strcmp(etag, demand->etag) == 0) {
+        return op_adopt(op, &refused); /* still the version we named: nothing was written */
+    }
+    return op_fail(op, REASON_UNAVAILABLE, "the answer to the write was lost; its outcome is unknown");
+}
 
 static enum err put_single(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                            const struct demand *demand, char ret_etag[S3_ETAG_BYTES]) {
     struct s3_meta_fields fields;
+    char match[S3_ETAG_BYTES + 2];
     char hash[SHA256_HEX_BYTES];
     digest_hex(upload->meta.sha256, hash);
     struct s3_call call = {
@@ -29,17 +63,19 @@ static enum err put_single(struct s3_pool *s3, struct op *op, const struct s3_up
     }
     if (demand->absent) {
         s3_call_field(&call, "If-None-Match", "*");
-    } else if (demand->if_match) {
-        s3_call_field(&call, "If-Match", demand->if_match);
+    } else if (demand->etag) {
+        const char *quote = demand->bare ? "" : "\"";
+        snprintf(match, sizeof match, "%s%s%s", quote, demand->etag, quote);
+        s3_call_field(&call, "If-Match", match);
     }
-    call.conditional = demand->absent || demand->if_match;
+    call.conditional = demand->absent || demand->etag;
     AUTO(s3_answer_fini) struct s3_answer answer;
     s3_answer_init(&answer);
     err = s3_call_send(s3, op, &call, &answer);
     if (err == OK) {
         s3_meta_etag(answer.exchange, ret_etag);
     }
-    return err;
+    return err == ERR_PRECONDITION && answer.ambiguous ? settle(s3, op, upload, demand, ret_etag) : err;
 }
 
 static enum err put_plain(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
@@ -74,9 +110,7 @@ enum err s3_condition_judge(struct s3_pool *s3, struct op *op, const char *name,
 
 static enum err put_if_match(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                              const char *etag, char ret_etag[S3_ETAG_BYTES]) {
-    char quoted[S3_ETAG_BYTES + 2];
-    snprintf(quoted, sizeof quoted, "\"%s\"", etag);
-    enum err err = put_single(s3, op, upload, &(struct demand){.if_match = quoted}, ret_etag);
+    enum err err = put_single(s3, op, upload, &(struct demand){.etag = etag}, ret_etag);
     if (err != ERR_PRECONDITION) {
         return err;
     }
@@ -87,7 +121,7 @@ static enum err put_if_match(struct s3_pool *s3, struct op *op, const struct s3_
     if (s3_head(s3, op, upload->name, NULL, now) != OK || strcmp(now, etag) != 0) {
         return op_adopt(op, &refused);
     }
-    return put_single(s3, op, upload, &(struct demand){.if_match = etag}, ret_etag);
+    return put_single(s3, op, upload, &(struct demand){.etag = etag, .bare = true}, ret_etag);
 }
 
 static enum err put_conditional(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,

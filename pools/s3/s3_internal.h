@@ -83,6 +83,8 @@ struct s3_answer {
     struct http_exchange *exchange; /* status and fields; the body too unless collected */
     bool collected;
     struct buf body;
+    /* The request may have been carried out by an attempt whose answer was lost, before the one that ended the call. */
+    bool ambiguous;
 };
 void s3_answer_init(struct s3_answer *answer);
 void s3_answer_fini(struct s3_answer *answer);
@@ -95,7 +97,7 @@ void s3_call_query(struct s3_call *call, const char *name, const char *value);
 void s3_call_field(struct s3_call *call, const char *name, const char *value);
 /* The buffer as a body; it must not change until the call is sent. */
 struct http_body s3_call_body(struct buf *buf);
-/* OK for a status of 2xx only; ret_answer (initialised) is filled then. Notes the pool's health. */
+/* OK for a status of 2xx only; ret_answer (initialised) is filled then, `ambiguous` always. Notes the pool's health. */
 enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *call,
                       struct s3_answer *ret_answer) MUST_USE;
 /* The same for answers without interest. */
@@ -150,6 +152,9 @@ struct s3_upload {
     const struct condition *condition;
     const struct fence *fence;
 };
+/* Whether the object of that name is the one that is to be stored: same body, time of making and hold. */
+enum err s3_upload_is_there(struct s3_pool *s3, struct op *op, const struct s3_upload *upload, bool *ret_ours,
+                            char ret_etag[S3_ETAG_BYTES]) MUST_USE;
 enum err s3_commit(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                    struct commit_result *ret_result) MUST_USE;
 /* s3_multipart.c: the object in parts, published by the last request. */

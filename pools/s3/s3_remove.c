@@ -6,6 +6,20 @@
 
 #include <stdio.h>
 
+/* A 412 after an attempt whose answer was lost: the object may be gone by that attempt. */
+static enum err settle(struct s3_pool *s3, struct op *op, const char *name, const char *etag) {
+    struct fault refused = op->fault;
+    char now[S3_ETAG_BYTES];
+    enum err err = s3_head(s3, op, name, NULL, now);
+    if (err == ERR_NOT_FOUND) {
+        return OK;
+    }
+    if (err == OK && strcmp(now, etag) == 0) {
+        return op_adopt(op, &refused); /* still the version we named: nothing was deleted */
+    }
+    return op_fail(op, REASON_UNAVAILABLE, "the answer to the delete was lost; its outcome is unknown");
+}
+
 static enum err delete_object(struct s3_pool *s3, struct op *op, const char *name, const char *etag,
                               bool *ret_existed) {
     struct s3_call call = {.method = "DELETE", .name = name};
@@ -15,8 +29,13 @@ static enum err delete_object(struct s3_pool *s3, struct op *op, const char *nam
         s3_call_field(&call, "If-Match", quoted);
         call.conditional = true;
     }
-    enum err err = s3_call_send_only(s3, op, &call);
-    *ret_existed = err == OK;
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    enum err err = s3_call_send(s3, op, &call, &answer);
+    if (err == ERR_PRECONDITION && etag && answer.ambiguous) {
+        err = settle(s3, op, name, etag);
+    }
+    *ret_existed = err == OK || answer.ambiguous; /* gone by an earlier attempt, it was there */
     return err == ERR_NOT_FOUND ? OK : err;
 }
 

@@ -255,6 +255,132 @@ START_TEST(deletes_under_a_precondition) {
 }
 END_TEST
 
+/* ---- lost answers ---- */
+
+#define MADE_MS 1795340229973
+static int64_t made_clock(void) {
+    return MADE_MS;
+}
+
+/* What HEAD says of a body "1" made at that time. */
+static const char *head_made(const char *etag, int64_t made_ms) {
+    static char text[4][512];
+    static unsigned next;
+    char *to = text[next++ % 4];
+    snprintf(
+        to, sizeof text[0],
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nETag: \"%s\"\r\nx-amz-meta-lailad-created: %lld\r\n"
+        "x-amz-meta-lailad-sha256: 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b\r\n\r\n",
+        etag, (long long)made_ms);
+    return to;
+}
+
+static struct scene begin_made(const struct fake_answer *answers, size_t count) {
+    struct scene scene = {.store = fake_store_start(answers, count)};
+    scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.clock = made_clock});
+    return scene;
+}
+
+START_TEST(a_lost_answer_is_no_failed_precondition) {
+    const char *const late = "HTTP/1.1 504 Late\r\nContent-Length: 0\r\n\r\n";
+    const struct fake_answer answers[] = {
+        /* Written by the first attempt. */
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = head_made("new", MADE_MS)},
+        /* A gateway lost it. */
+        {.text = late, .after = FAKE_CLOSE},
+        {.text = FAILED_412},
+        {.text = head_made("new", MADE_MS), .after = FAKE_CLOSE},
+        /* Somebody else's object of the same bytes. */
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = head_made("new", MADE_MS - 1), .after = FAKE_CLOSE},
+        /* Gone again. */
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = HEAD_NONE},
+        {.text = NO_KEY},
+        /* Every answer seen: the precondition failed. */
+        {.text = FAILED_412},
+    };
+    struct scene scene = begin_made(answers, ARRAY_COUNT(answers));
+    ck_assert_int_eq(put_if(&scene, CONDITION_ABSENT, NULL), OK);
+    ck_assert_int_eq(put_if(&scene, CONDITION_ABSENT, NULL), OK);
+    expect_fault(put_if(&scene, CONDITION_ABSENT, NULL), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    expect_fault(put_if(&scene, CONDITION_ABSENT, NULL), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    expect_fault(put_if(&scene, CONDITION_ABSENT, NULL), ERR_PRECONDITION, REASON_PRECONDITION_FAILED);
+    end(&scene);
+}
+END_TEST
+
+START_TEST(a_kept_connection_that_dies_loses_answers_too) {
+    /* libcurl sends the request again by itself, without a word to us. */
+    const struct fake_answer answers[] = {
+        {.text = PUT_OK}, {.after = FAKE_CLOSE}, {.text = FAILED_412}, {.text = head_made("new", MADE_MS)}};
+    struct scene scene = begin_made(answers, ARRAY_COUNT(answers));
+    ck_assert_int_eq(put(scene.pool, "y", "1", 1, NULL), OK);
+    ck_assert_int_eq(put_if(&scene, CONDITION_ABSENT, NULL), OK);
+    end(&scene);
+}
+END_TEST
+
+START_TEST(a_lost_answer_to_a_pinned_write) {
+    const struct fake_answer answers[] = {
+        {.text = HEAD_OLD, .after = FAKE_CLOSE},
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = head_made("new", MADE_MS), .after = FAKE_CLOSE}, /* written */
+        {.text = HEAD_OLD, .after = FAKE_CLOSE},
+        {.after = FAKE_RESET},
+        {.text = FAILED_412}, /* Ceph: for the quotes; nothing was written */
+        {.text = HEAD_OLD},
+        {.text = HEAD_OLD},
+        {.text = PUT_OK},
+    };
+    struct scene scene = begin_made(answers, ARRAY_COUNT(answers));
+    ck_assert_int_eq(put_if(&scene, CONDITION_MATCH, "s3-old"), OK);
+    ck_assert_int_eq(put_if(&scene, CONDITION_MATCH, "s3-old"), OK);
+    ck_assert_str_eq(field(&scene, 9, "If-Match"), "old");
+    end(&scene);
+}
+END_TEST
+
+START_TEST(a_lost_answer_to_a_delete) {
+    const struct fake_answer answers[] = {
+        {.text = HEAD_OLD, .after = FAKE_CLOSE},
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = HEAD_NONE},
+        {.text = NO_KEY, .after = FAKE_CLOSE}, /* absent: deleted */
+        {.text = HEAD_OLD, .after = FAKE_CLOSE},
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = HEAD_OLD, .after = FAKE_CLOSE}, /* still there: refused */
+        {.text = HEAD_OLD, .after = FAKE_CLOSE},
+        {.after = FAKE_RESET},
+        {.text = FAILED_412},
+        {.text = head_made("new", MADE_MS), .after = FAKE_CLOSE}, /* another one: who knows */
+        {.after = FAKE_RESET},
+        {.text = NO_KEY}, /* unconditional, and gone by the first attempt */
+    };
+    struct scene scene = begin_made(answers, ARRAY_COUNT(answers));
+    struct id id = id_of("x");
+    struct condition ours = condition_of(CONDITION_MATCH, "s3-old");
+    bool existed = false;
+    ck_assert_int_eq(pool_remove(scene.pool, fresh_op(), &id, &ours, &existed), OK);
+    ck_assert(existed);
+    expect_fault(pool_remove(scene.pool, fresh_op(), &id, &ours, &existed), ERR_PRECONDITION,
+                 REASON_PRECONDITION_FAILED);
+    expect_fault(pool_remove(scene.pool, fresh_op(), &id, &ours, &existed), ERR_UNAVAILABLE,
+                 REASON_UNAVAILABLE);
+    existed = false;
+    ck_assert_int_eq(pool_remove(scene.pool, fresh_op(), &id, NULL, &existed), OK);
+    ck_assert(existed);
+    end(&scene);
+}
+END_TEST
+
 /* ---- fills ---- */
 
 static enum err fill(struct scene *scene, bool broken) {
@@ -429,6 +555,10 @@ TCase *s3_writes_case(void) {
     tcase_add_test(tcase, tags_are_translated);
     tcase_add_test(tcase, a_store_that_compares_quotes_is_understood);
     tcase_add_test(tcase, deletes_under_a_precondition);
+    tcase_add_test(tcase, a_lost_answer_is_no_failed_precondition);
+    tcase_add_test(tcase, a_kept_connection_that_dies_loses_answers_too);
+    tcase_add_test(tcase, a_lost_answer_to_a_pinned_write);
+    tcase_add_test(tcase, a_lost_answer_to_a_delete);
     tcase_add_test(tcase, fills_create_only_where_the_store_can);
     tcase_add_test(tcase, fills_look_first_where_it_cannot);
     tcase_add_test(tcase, large_bodies_go_in_parts);
