@@ -269,9 +269,8 @@ START_TEST(json_complaints_quote_nothing) {
         json_t *object = NULL;
         ck_assert_int_eq(decode(rows[i].text, &object), ERR_INVALID);
         const char *detail = request.op.fault.detail;
-        unsigned line = 0, column = 0;
-        ck_assert_msg(sscanf(detail, "line %u, column %u:", &line, &column) == 2, "%s", detail);
-        ck_assert_uint_eq(line, strchr(rows[i].text, '\n') ? 2 : 1);
+        const char *where = strchr(rows[i].text, '\n') ? "line 2, column " : "line 1, column ";
+        ck_assert_msg(strncmp(detail, where, strlen(where)) == 0, "%s: %s", rows[i].text, detail);
         ck_assert_msg(strstr(detail, rows[i].complaint) != NULL, "%s: %s", rows[i].text, detail);
         problem_done(&request, &response, ERR_INVALID);
         ck_assert_ptr_null(strstr(response.text.data, "hunter2"));
