@@ -149,6 +149,31 @@ enum err list_xml_upload_id(struct op *op, const char *bytes, size_t count, char
     return OK;
 }
 
+static enum err on_completed(void *context, const char *path, const char *text) {
+    struct completed_answer *answer = context;
+    if (strcmp(path, "CompleteMultipartUploadResult") == 0) {
+        answer->sure = true;
+    } else if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0) {
+        size_t bytes = strlen(text);
+        bool quoted = bytes >= 2 && text[0] == '"' && text[bytes - 1] == '"';
+        text += quoted ? 1 : 0;
+        bytes -= quoted ? 2 : 0;
+        if (bytes < sizeof answer->etag && !memchr(text, '"', bytes)) {
+            memcpy(answer->etag, text, bytes);
+            answer->etag[bytes] = '\0';
+        }
+    }
+    return OK;
+}
+
+void list_xml_completed(const char *bytes, size_t count, struct completed_answer *ret_answer) {
+    *ret_answer = (struct completed_answer){.sure = false};
+    if (walk(bytes, count, on_completed, ret_answer) != OK) {
+        *ret_answer = (struct completed_answer){.sure = false};
+    }
+    list_xml_error(bytes, count, &ret_answer->error);
+}
+
 /* ---- bulk delete ---- */
 
 void delete_answer_fini(struct delete_answer *answer) {

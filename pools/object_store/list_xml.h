@@ -36,6 +36,14 @@ void list_xml_error(const char *bytes, size_t count, struct error_answer *ret_er
 enum err list_xml_upload_id(struct op *op, const char *bytes, size_t count,
                             char ret_id[UPLOAD_ID_BYTES]) MUST_USE;
 
+struct completed_answer {
+    bool sure;                 /* the body is a CompleteMultipartUploadResult */
+    char etag[256];            /* without quotes; "" = none told */
+    struct error_answer error; /* when the 200 was a failure after all */
+};
+/* CompleteMultipartUploadResult, or an error inside a 200. Never fails: a body that is neither is not sure and has no error. */
+void list_xml_completed(const char *bytes, size_t count, struct completed_answer *ret_answer);
+
 struct delete_failure {
     char *key; /* owned; "" when the answer names none */
     struct error_answer error;

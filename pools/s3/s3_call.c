@@ -190,7 +190,7 @@ static enum err collect(struct op *op, struct http_exchange *exchange, struct bu
 
 /* An answer other than 2xx: reads its error document and maps it. */
 static enum err record_refusal(struct op *op, const struct s3_call *call, struct http_exchange *exchange,
-                               enum retry_cause *ret_cause) {
+                               enum retry_cause *ret_cause, struct s3_answer *answer) {
     AUTO(buf_fini) struct buf body;
     buf_init(&body, ERROR_BODY_MOST_BYTES);
     struct error_answer error = {.code = ""};
@@ -198,6 +198,7 @@ static enum err record_refusal(struct op *op, const struct s3_call *call, struct
     if (collect(op, exchange, &body) == OK && body.size > 0) {
         list_xml_error(body.data, body.size, &error);
     }
+    memcpy(answer->code, error.code, sizeof answer->code);
     op->fault = none; /* the status says what matters; a broken error document does not */
     const char *region = http_exchange_field(exchange, "x-amz-bucket-region");
     if (region && error.region[0] == '\0' && strlen(region) < sizeof error.region) {
@@ -230,7 +231,7 @@ static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call 
     answer->ambiguous = answer->ambiguous || http_exchange_resent(exchange);
     unsigned status = http_exchange_status(exchange);
     if (status < 200 || status > 299) {
-        err = record_refusal(op, call, exchange, ret_cause);
+        err = record_refusal(op, call, exchange, ret_cause, answer);
         /* A server error may come from a gateway that saw no more of the outcome than we do. */
         answer->ambiguous = answer->ambiguous || (status >= 500 && *ret_cause == RETRY_TRANSIENT);
         return err;
@@ -255,6 +256,7 @@ static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call 
 enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *call,
                       struct s3_answer *ret_answer) {
     ret_answer->ambiguous = false;
+    ret_answer->code[0] = '\0';
     if (!s3->secret_access_key) {
         return op_fail(op, REASON_NEEDS_CREDENTIALS, "access_key_id and secret_access_key are not both set");
     }
@@ -263,11 +265,12 @@ enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *c
     for (;;) {
         enum retry_cause cause;
         bool unreached;
+        ret_answer->code[0] = '\0';
         enum err err = attempt(s3, op, call, &cause, &unreached, ret_answer);
         if (err == OK) {
             return OK;
         }
-        s3_answer_fini(ret_answer);
+        s3_answer_fini(ret_answer); /* what it says of the failure stays */
         bool known_down = unreached && atomic_load(&s3->down);
         uint64_t wait_ns = 0;
         if (known_down || !retry_again(&retry, cause, op->fault.retry_after_s, retry_random(), clock_now_ns(),

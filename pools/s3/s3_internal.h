@@ -85,6 +85,7 @@ struct s3_answer {
     struct buf body;
     /* The request may have been carried out by an attempt whose answer was lost, before the one that ended the call. */
     bool ambiguous;
+    char code[64]; /* the store's own word for the refusal that ended the call; "" = none */
 };
 void s3_answer_init(struct s3_answer *answer);
 void s3_answer_fini(struct s3_answer *answer);
@@ -97,7 +98,7 @@ void s3_call_query(struct s3_call *call, const char *name, const char *value);
 void s3_call_field(struct s3_call *call, const char *name, const char *value);
 /* The buffer as a body; it must not change until the call is sent. */
 struct http_body s3_call_body(struct buf *buf);
-/* OK for a status of 2xx only; ret_answer (initialised) is filled then, `ambiguous` always. Notes the pool's health. */
+/* OK for a status of 2xx only; ret_answer (initialised) is filled then, `ambiguous` and `code` always. Notes the pool's health. */
 enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *call,
                       struct s3_answer *ret_answer) MUST_USE;
 /* The same for answers without interest. */
@@ -160,7 +161,7 @@ enum err s3_commit(struct s3_pool *s3, struct op *op, const struct s3_upload *up
 /* s3_multipart.c: the object in parts, published by the last request. */
 enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                           char ret_etag[S3_ETAG_BYTES]) MUST_USE;
-/* Aborts what a crash of this daemon left, once; for calls that just succeeded. Failures are left for the next start. */
+/* Aborts one upload that a crash of this daemon left; for calls that just succeeded. Failures are left for the next start. */
 void s3_multipart_sweep(struct s3_pool *s3);
 
 #endif

@@ -1,8 +1,8 @@
 /* s3_journal.h - which multipart uploads this daemon has begun, so that a crash leaves none for ever.
  *
  * One small file per upload under DATA/uploads/NICKNAME, written when the upload begins and removed when it ends. What is there
- * at open is of an earlier life (the data directory has one daemon) and is aborted later, with the first call
- * that succeeds: opening a pool contacts nobody. Uploads of others to the same bucket are never touched, which a search of
+ * at open is of an earlier life (the data directory has one daemon) and is aborted later, one after each write, listing or emptying
+ * that succeeds: opening a pool contacts nobody, and reads are not made to wait. Uploads of others to the same bucket are never touched, which a search of
  * the bucket for "old" uploads could not promise.
  *
  * The files are no record of entries: losing them costs storage at the provider, nothing else. So they are not synced.

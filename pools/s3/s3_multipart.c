@@ -2,11 +2,11 @@
  *
  *   1 BEGUN      the store gave an upload id; it is in the journal.
  *   2 PARTS      parts of at least 16 MiB, in order, each with its own digest. Nothing is visible.
- *   3 COMPLETED  the store put the parts together; a HEAD that shows our digest is the proof.
+ *   3 COMPLETED  the store put the parts together and said so; else a HEAD that shows our digest is the proof.
  *   or ABORTED   anything failed: the store forgets the parts.
  *
- * The proof is needed: the completing answer may be lost on the way, is 200 with an error inside when it fails late, and on
- * Ceph has no entity tag.
+ * The proof is for answers that leave it open: lost on the way, or a 200 without a document. A 200 with an error inside is a failure
+ * that came late.
  */
 #include "pools/s3/s3_internal.h"
 
@@ -136,7 +136,10 @@ static enum err send_parts(struct multipart *multipart, struct op *op) {
     return OK;
 }
 
-static enum err send_completion(struct multipart *multipart, struct op *op) {
+/* *ret_sure: the store said in so many words that the object is complete. */
+static enum err send_completion(struct multipart *multipart, struct op *op, bool *ret_sure,
+                                char ret_etag[S3_ETAG_BYTES]) {
+    *ret_sure = false;
     if (buf_append_text(&multipart->parts, "</CompleteMultipartUpload>") != OK) {
         return op_no_memory(op);
     }
@@ -160,38 +163,42 @@ static enum err send_completion(struct multipart *multipart, struct op *op) {
     if (err != OK || answer.body.size == 0) {
         return err;
     }
-    struct error_answer error;
-    list_xml_error(answer.body.data, answer.body.size, &error);
-    if (error.code[0] == '\0') {
+    struct completed_answer completed;
+    list_xml_completed(answer.body.data, answer.body.size, &completed);
+    if (completed.error.code[0] == '\0') {
+        *ret_sure = completed.sure;
+        size_t bytes = strlen(completed.etag);
+        if (bytes < S3_ETAG_BYTES) {
+            memcpy(ret_etag, completed.etag, bytes + 1);
+        }
         return OK;
     }
     enum retry_cause cause;
-    struct s3_refusal refusal = {
-        .status = http_exchange_status(answer.exchange), .code = error.code, .region = error.region};
+    struct s3_refusal refusal = {.status = http_exchange_status(answer.exchange),
+                                 .code = completed.error.code,
+                                 .region = completed.error.region};
     return s3_errors_record(op, &refusal, &cause);
 }
 
-/* Whether the object that is there now is the one we sent. */
-static enum err prove(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {
-    struct meta meta;
-    enum err err = s3_head(multipart->s3, op, multipart->upload->name, &meta, ret_etag);
-    if (err != OK) {
-        return err;
-    }
-    const struct meta *wanted = &multipart->upload->meta;
-    bool ours = meta.has_sha256 && memcmp(meta.sha256, wanted->sha256, SHA256_BYTES) == 0 &&
-                meta.size_bytes == wanted->size_bytes;
-    meta_fini(&meta);
-    return ours ? OK : op_fail(op, REASON_BAD_ANSWER, "the store completed another object than was sent");
-}
-
 static enum err complete(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {
-    enum err err = send_completion(multipart, op);
-    struct fault fault = op->fault;
-    if (prove(multipart, op, ret_etag) == OK) {
-        return OK; /* also when the answer to the completion was lost */
+    bool sure;
+    enum err err = send_completion(multipart, op, &sure, ret_etag);
+    if (sure) {
+        return OK;
     }
-    return err != OK ? op_adopt(op, &fault) : reason_kind(op->fault.reason);
+    struct fault fault = op->fault;
+    bool ours = false;
+    enum err proof = s3_upload_is_there(multipart->s3, op, multipart->upload, &ours, ret_etag);
+    if (proof == OK && ours) {
+        return OK; /* only the answer was lost */
+    }
+    if (err != OK) {
+        return op_adopt(op, &fault);
+    }
+    if (proof == OK || proof == ERR_NOT_FOUND) {
+        return op_fail(op, REASON_BAD_ANSWER, "the store completed the upload, but the object is not there");
+    }
+    return proof;
 }
 
 /* True when the store has no such upload any more. */
@@ -200,8 +207,10 @@ static bool abort_upload(struct s3_pool *s3, const char *name, const char *uploa
     op_init(&op, 0, ABORT_MOST_NS);
     struct s3_call call = {.method = "DELETE", .name = name};
     s3_call_query(&call, "uploadId", upload_id);
-    enum err err = s3_call_send_only(s3, &op, &call);
-    return err == OK || err == ERR_NOT_FOUND || err == ERR_CORRUPT;
+    AUTO(s3_answer_fini) struct s3_answer answer;
+    s3_answer_init(&answer);
+    enum err err = s3_call_send(s3, &op, &call, &answer);
+    return err == OK || err == ERR_NOT_FOUND || strcmp(answer.code, "NoSuchUpload") == 0;
 }
 
 enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
@@ -228,9 +237,8 @@ void s3_multipart_sweep(struct s3_pool *s3) {
     char record[S3_RECORD_BYTES];
     const char *name;
     const char *upload_id;
-    while (s3->journal && s3_journal_take_leftover(s3->journal, &ticket, record, &name, &upload_id)) {
-        if (abort_upload(s3, name, upload_id)) {
-            s3_journal_drop(s3->journal, &ticket);
-        }
+    if (s3->journal && s3_journal_take_leftover(s3->journal, &ticket, record, &name, &upload_id) &&
+        abort_upload(s3, name, upload_id)) {
+        s3_journal_drop(s3->journal, &ticket);
     }
 }

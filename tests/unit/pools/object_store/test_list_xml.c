@@ -158,6 +158,26 @@ START_TEST(upload_ids) {
 }
 END_TEST
 
+START_TEST(completed_uploads) {
+    struct completed_answer answer;
+    const char *good = " \n" XML "<CompleteMultipartUploadResult" NS
+                       "><ETag>&quot;abc-5&quot;</ETag></CompleteMultipartUploadResult>";
+    list_xml_completed(good, strlen(good), &answer);
+    ck_assert(answer.sure);
+    ck_assert_str_eq(answer.etag, "abc-5");
+    ck_assert_str_eq(answer.error.code, "");
+    const char *failed = "<Error><Code>InternalError</Code></Error>";
+    list_xml_completed(failed, strlen(failed), &answer);
+    ck_assert(!answer.sure);
+    ck_assert_str_eq(answer.error.code, "InternalError");
+    const char *cut = "<CompleteMultipartUploadResult><ETag>abc</ETag>";
+    list_xml_completed(cut, strlen(cut), &answer);
+    ck_assert(!answer.sure && answer.etag[0] == '\0');
+    list_xml_completed("  ", 2, &answer);
+    ck_assert(!answer.sure && answer.error.code[0] == '\0');
+}
+END_TEST
+
 START_TEST(bulk_deletes) {
     struct delete_answer answer;
     op_init(&op, 0, 0);
@@ -202,6 +222,7 @@ TCase *list_xml_case(void) {
     tcase_add_test(tcase, sizes_are_bounded);
     tcase_add_test(tcase, error_documents);
     tcase_add_test(tcase, upload_ids);
+    tcase_add_test(tcase, completed_uploads);
     tcase_add_test(tcase, bulk_deletes);
     return tcase;
 }

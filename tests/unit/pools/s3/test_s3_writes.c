@@ -433,6 +433,7 @@ END_TEST
     "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
 #define GONE "HTTP/1.1 204 No Content\r\n\r\n"
 
+/* The body and what HEAD says of it once it was stored at MADE_MS. */
 static char *parted_body(char ret_head[512]) {
     char *body = calloc(1, PARTED_BYTES);
     ck_assert_ptr_nonnull(body);
@@ -442,8 +443,9 @@ static char *parted_body(char ret_head[512]) {
     digest_hex(sha256, hex);
     snprintf(
         ret_head, 512,
-        "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nETag: \"whole-5\"\r\nx-amz-meta-lailad-sha256: %s\r\n\r\n",
-        PARTED_BYTES, hex);
+        "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nETag: \"whole-5\"\r\nx-amz-meta-lailad-created: %lld\r\n"
+        "x-amz-meta-lailad-sha256: %s\r\n\r\n",
+        PARTED_BYTES, (long long)MADE_MS, hex);
     return body;
 }
 
@@ -474,9 +476,9 @@ START_TEST(large_bodies_go_in_parts) {
     char head[512];
     char *body = parted_body(head);
     const struct fake_answer answers[] = {
-        {.text = BEGUN},   {.text = PART_OK},   {.text = ERROR_BODY("503 Slow", "36", "SlowDown")},
-        {.text = PART_OK}, {.text = PART_OK},   {.text = PART_OK},
-        {.text = PART_OK}, {.text = COMPLETED}, {.text = head}};
+        {.text = BEGUN},   {.text = PART_OK},  {.text = ERROR_BODY("503 Slow", "36", "SlowDown")},
+        {.text = PART_OK}, {.text = PART_OK},  {.text = PART_OK},
+        {.text = PART_OK}, {.text = COMPLETED}};
     struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
     scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.data_dir = data_dir});
     ck_assert_int_eq(put(scene.pool, "x", body, PARTED_BYTES, NULL), OK);
@@ -528,6 +530,79 @@ START_TEST(a_failed_upload_is_aborted_or_remembered) {
 }
 END_TEST
 
+/* A completion that leaves it open, and what the store has then. */
+static const struct {
+    struct fake_answer completion;
+    bool there;
+    enum err err;
+} open_end[] = {
+    {{.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, true, OK},
+    {{.text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n  "}, true, OK},
+    {{.text = ERROR_BODY("404 Not Found", "40", "NoSuchUpload")}, true, OK}, /* the first attempt's doing */
+    {{.text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, false, ERR_CORRUPT}, /* never a 404 */
+    {{.text = ERROR_BODY("404 Not Found", "40", "NoSuchUpload")}, false, ERR_CORRUPT},
+};
+
+START_TEST(an_open_completion_is_looked_into) {
+    char head[512];
+    char *body = parted_body(head);
+    const struct fake_answer answers[] = {
+        {.text = BEGUN},         {.text = PART_OK},
+        {.text = PART_OK},       {.text = PART_OK},
+        {.text = PART_OK},       {.text = PART_OK},
+        open_end[_i].completion, {.text = open_end[_i].there ? head : HEAD_NONE},
+        {.text = NO_KEY},        {.text = GONE}};
+    struct scene scene = {.store = fake_store_start(answers, open_end[_i].there ? 8 : 10)};
+    scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.clock = made_clock});
+    enum err err = put(scene.pool, "x", body, PARTED_BYTES, NULL);
+    if (open_end[_i].err == OK) {
+        ck_assert_int_eq(err, OK);
+    } else {
+        expect_fault(err, open_end[_i].err, REASON_BAD_ANSWER);
+    }
+    end(&scene);
+    free(body);
+}
+END_TEST
+
+static void leave_upload(const char *root, const char *store, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/uploads", root);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/uploads/subject", root);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/uploads/subject/upload-%s", root, name);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_gt(fprintf(file, "%s\n%s\nup/%s\n", store, name, name), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+START_TEST(leftovers_go_one_by_one_and_only_when_gone) {
+    char data_dir[] = "/tmp/lailad-s3-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(data_dir));
+    const struct fake_answer answers[] = {
+        {.text = PUT_OK}, {.text = ERROR_BODY("404 Not Found", "40", "NoSuchUpload")},    /* gone: dropped */
+        {.text = PUT_OK}, {.text = ERROR_BODY("400 Bad Request", "41", "SomethingElse")}, /* stays */
+        {.text = PUT_OK}, {.text = GONE},
+        {.text = PUT_OK}};
+    struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
+    char store[128];
+    snprintf(store, sizeof store, "http://127.0.0.1:%u/bucket", fake_store_port(scene.store));
+    leave_upload(data_dir, store, "a");
+    leave_upload(data_dir, store, "b");
+    leave_upload(data_dir, store, "c");
+    scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.data_dir = data_dir});
+    static const size_t left[] = {2, 2, 1, 1};
+    for (size_t i = 0; i < ARRAY_COUNT(left); i++) {
+        ck_assert_int_eq(put(scene.pool, "x", "1", 1, NULL), OK);
+        ck_assert_uint_eq(journal_files(data_dir), left[i]);
+    }
+    end(&scene);
+    ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+END_TEST
+
 START_TEST(an_error_inside_success_is_an_error) {
     char head[512];
     char *body = parted_body(head);
@@ -563,6 +638,8 @@ TCase *s3_writes_case(void) {
     tcase_add_test(tcase, fills_look_first_where_it_cannot);
     tcase_add_test(tcase, large_bodies_go_in_parts);
     tcase_add_test(tcase, a_failed_upload_is_aborted_or_remembered);
+    tcase_add_loop_test(tcase, an_open_completion_is_looked_into, 0, (int)ARRAY_COUNT(open_end));
+    tcase_add_test(tcase, leftovers_go_one_by_one_and_only_when_gone);
     tcase_add_test(tcase, an_error_inside_success_is_an_error);
     return tcase;
 }
