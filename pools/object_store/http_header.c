@@ -45,6 +45,9 @@ enum err http_header_add(struct http_header *header, const char *line, size_t by
         header->complete = header->status >= 200;
         return OK;
     }
+    while (bytes > 0 && (line[bytes - 1] == ' ' || line[bytes - 1] == '\t')) {
+        bytes--;
+    }
     enum err err = buf_append(&header->fields, line, bytes);
     return err == OK ? buf_append(&header->fields, "", 1) : err;
 }

@@ -13,14 +13,14 @@ struct http_header {
     unsigned status; /* 0 until a status line came */
     bool
         complete; /* the empty line after a final status (200 and up) came; later lines are trailers, dropped */
-    struct buf fields; /* "name: value" texts, a NUL after each */
+    struct buf fields; /* "name: value" texts without white space at the end, a NUL after each */
 };
 
 void http_header_init(struct http_header *header, size_t most_bytes);
 void http_header_fini(struct http_header *header);
 /* One line with its line end. ERR_TOO_LARGE past the limit, ERR_NO_MEMORY. */
 enum err http_header_add(struct http_header *header, const char *line, size_t bytes) MUST_USE;
-/* The last field of that name (any case), without white space before it; NULL when there is none. */
+/* The last field of that name (any case), without white space around it; NULL when there is none. */
 const char *http_header_field(const struct http_header *header, const char *name);
 
 #endif

@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIGV4_UNSIGNED_PAYLOAD "UNSIGNED-PAYLOAD"
 #define SIGV4_DATE_BYTES 17 /* "20261122T093709Z" and the NUL */
 #define SIGV4_MOST_PAIRS 64 /* of a query, and of a header */
 
@@ -31,7 +30,7 @@ struct sigv4_request {
     size_t query_count;
     const struct sigv4_pair *fields; /* every header field to sign; names in any case */
     size_t field_count;
-    const char *payload_hash; /* lower-case hex SHA-256 of the body, or SIGV4_UNSIGNED_PAYLOAD */
+    const char *payload_hash; /* lower-case hex SHA-256 of the body */
 };
 
 struct sigv4_credentials {

@@ -150,8 +150,8 @@ struct s3_upload {
     const char *name;
     struct meta meta; /* size and sha256 set; borrowed */
     struct http_body body;
-    const struct condition *condition;
-    const struct fence *fence;
+    const struct condition *condition; /* not looked at when there is a fence */
+    const struct fence *fence;         /* not NULL = a fill */
 };
 /* Whether the object of that name is the one that is to be stored: same body, time of making and hold. */
 enum err s3_upload_is_there(struct s3_pool *s3, struct op *op, const struct s3_upload *upload, bool *ret_ours,

@@ -18,7 +18,7 @@ START_TEST(fields_by_name) {
     struct http_header header;
     http_header_init(&header, 4096);
     ADD(&header, "HTTP/1.1 206 Partial Content\r\n", "ETag: \"a\"\r\n", "x-amz-meta-a-b: 2\r\n",
-        "X-AMZ-META-A:1\r\n", "Empty:\r\n", "twice: 1\n", "Twice: \t2\n");
+        "X-AMZ-META-A:1\r\n", "Empty:  \r\n", "Padded: \ta b \t \r\n", "twice: 1\n", "Twice: \t2\n");
     ck_assert(!header.complete);
     ADD(&header, "\r\n", "ETag: trailer\r\n");
     ck_assert(header.complete);
@@ -27,6 +27,7 @@ START_TEST(fields_by_name) {
     ck_assert_str_eq(http_header_field(&header, "x-amz-meta-a"), "1");
     ck_assert_str_eq(http_header_field(&header, "x-amz-meta-a-b"), "2");
     ck_assert_str_eq(http_header_field(&header, "empty"), "");
+    ck_assert_str_eq(http_header_field(&header, "padded"), "a b");
     ck_assert_str_eq(http_header_field(&header, "twice"), "2");
     ck_assert_ptr_null(http_header_field(&header, "x-amz-meta"));
     http_header_fini(&header);
