@@ -39,6 +39,19 @@ enum err store_begin_change(struct store *store, struct op *op, bool grows) {
     return err;
 }
 
+/* Finds what is to be changed. An entry whose object cannot be read (its version stays unresolved) can still be replaced and
+ * removed, unless its metadata is asked about. */
+static enum err find_to_change(struct store *store, struct op *op, const struct id *id,
+                               const struct condition *condition, struct record **ret_record) {
+    enum err err = store_find(store, op, id, ret_record);
+    bool asks = condition && (condition->kind == CONDITION_MATCH || condition->kind == CONDITION_NONE_MATCH);
+    if (err == ERR_CORRUPT && !asks) {
+        *ret_record = index_find(&store->index, id);
+        return OK;
+    }
+    return err;
+}
+
 /* ---- put ---- */
 static enum err judge(const struct store_request *request, const struct version *current) {
     struct op *op = request->request.op;
@@ -121,7 +134,7 @@ static enum err link_put(struct store *store, struct store_request *request, str
 static enum err put(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
     struct record *record = NULL;
-    enum err err = store_find(store, op, request->id, &record);
+    enum err err = find_to_change(store, op, request->id, request->condition, &record);
     if (!err) {
         err = judge(request, record ? record_latest(record) : NULL);
     }
@@ -160,7 +173,7 @@ static enum err put(struct store *store, struct store_request *request) {
 static enum err remove_one(struct store *store, struct op *op, const struct id *id,
                            const struct version *only, const struct condition *condition, bool *ret_existed) {
     struct record *record = NULL;
-    enum err err = store_find(store, op, id, &record);
+    enum err err = find_to_change(store, op, id, condition, &record);
     if (err) {
         return err;
     }
@@ -192,7 +205,7 @@ static int by_address(const void *a, const void *b) {
     return left->address < right->address ? -1 : left->address > right->address;
 }
 
-/* In the order of the file: neighbours share the blocks in which the group keeps its links. */
+/* Damaged entries that stay do not stop it; the first of them is told. In the order of the file: neighbours share the blocks in which the group keeps its links. */
 static enum err remove_many(struct store *store, struct store_request *request) {
     const struct listing *ids = request->ids;
     struct doomed *doomed = calloc(ids->count + 1, sizeof *doomed);
@@ -206,15 +219,20 @@ static enum err remove_many(struct store *store, struct store_request *request) 
         doomed[i] = (struct doomed){.address = version ? version->address : 0, .id = ids->ids[i]};
     }
     qsort(doomed, ids->count, sizeof *doomed, by_address);
+    struct op *op = request->request.op;
+    struct fault first = {0};
     enum err err = OK;
-    for (size_t i = 0; !err && i < ids->count; i++) {
+    for (size_t i = 0; (!err || err == ERR_CORRUPT) && i < ids->count; i++) {
         struct id id = id_trusted(doomed[i].id, strlen(doomed[i].id));
         bool existed = false;
-        err = remove_one(store, request->request.op, &id, NULL, NULL, &existed);
+        err = remove_one(store, op, &id, NULL, NULL, &existed);
         request->removed += existed && !err;
+        if (err && !first.reason) {
+            first = op->fault;
+        }
     }
     free(doomed);
-    return err;
+    return first.reason ? op_adopt(op, &first) : OK;
 }
 
 static enum err reserve(struct store *store, struct store_request *request) {

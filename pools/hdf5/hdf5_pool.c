@@ -147,6 +147,7 @@ static enum err empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
         err = store_await_ids(store, op, LIST_WAIT_NS);
     }
     struct index_cursor cursor = {0};
+    struct fault first = {0}; /* of a damaged entry: the others go nevertheless */
     while (!err && !cursor.at_end) {
         struct listing ids = {0};
         err = index_some(&store->index, op, &cursor, &ids);
@@ -156,8 +157,12 @@ static enum err empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
         }
         *ret_removed += request.removed;
         listing_fini(&ids);
+        if (err == ERR_CORRUPT) {
+            first = first.reason ? first : op->fault;
+            err = OK;
+        }
     }
-    return err;
+    return err || !first.reason ? err : op_adopt(op, &first);
 }
 
 static void status(struct pool *pool, struct pool_status *ret_status) {

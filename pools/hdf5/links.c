@@ -35,23 +35,87 @@ static void close_held(struct held *held) {
 }
 DEFINE_AUTO(struct held, close_held)
 
+/* ---- damaged entries ---- */
+/* The smallest object there is: a committed type of one byte, with its checksum. */
+static const uint8_t smallest_object[] = {'O',  'H',  'D',  'R',  0x02, 0x00, 0x10, 0x03, 0x0c,
+                                          0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
+                                          0x00, 0x00, 0x00, 0x08, 0x00, 0x82, 0xf7, 0xf0, 0x93};
+
+struct neighbours {
+    const struct version *damaged;
+    uint64_t end; /* of what is to be written over it */
+    bool touched;
+};
+
+static void look_at_version(struct neighbours *neighbours, const struct version *version) {
+    if (!version || version == neighbours->damaged) {
+        return;
+    }
+    uint64_t from = neighbours->damaged->address;
+    bool header = version->address >= from && version->address < neighbours->end;
+    bool body =
+        version->offset && version->offset < neighbours->end && from < version->offset + version->length;
+    neighbours->touched = neighbours->touched || header || body;
+}
+
+static void look_at_neighbour(struct map_node *node, void *context) {
+    const struct record *record = CONTAINER_OF(node, struct record, node);
+    look_at_version(context, record->current);
+    look_at_version(context, record->has_next ? record->next : NULL);
+}
+
+/* The library cannot take a name away whose object it cannot read, and breaks the group when it tries. So a readable object is
+ * put where the unreadable one is, unless another entry lies there: then it is the name that is damaged. What the entry
+ * took is lost until the file is repacked. */
+static enum err make_readable(struct store *store, struct op *op, const struct version *damaged) {
+    uint64_t size = 0;
+    enum err err = h5_file_size(store->file, op, &size);
+    struct neighbours neighbours = {.damaged = damaged, .end = damaged->address + sizeof smallest_object};
+    map_each(&store->index.map, look_at_neighbour, &neighbours);
+    if (!err && (neighbours.touched || damaged->address > size || neighbours.end > size)) {
+        err = op_fail(op, REASON_CORRUPT, "the entry's name in the file is damaged: repair the file");
+    }
+    if (!err) {
+        err = h5_file_pwrite(store->file, op, damaged->address, smallest_object, sizeof smallest_object);
+    }
+    AUTO(h5_close) hid_t object = H5I_INVALID_HID;
+    if (!err && dataset_open(store->file, op, damaged->address, &object)) {
+        err =
+            op_fail(op, REASON_CORRUPT, "the entry's header in the file cannot be replaced: repair the file");
+    }
+    return err;
+}
+
+/* Takes the name away. *ret_held is the dataset that had it, open; NULL when that could not be read. */
+static enum err take_name(struct store *store, struct op *op, const char *name, struct version *old,
+                          struct held **ret_held) {
+    AUTO(close_held) struct held *held = NULL;
+    bool damaged = old->kind == VERSION_UNRESOLVED; /* anybody else's was resolved before */
+    enum err err = damaged ? make_readable(store, op, old) : open_held(store, op, old, &held);
+    if (!err && H5Ldelete(store->file->root, name, H5P_DEFAULT) < 0) {
+        err = h5_fail(op, "take an entry's name away");
+    }
+    *ret_held = err ? NULL : STEAL(held);
+    return err;
+}
+
 static void keep_held(struct store *store, struct held *take_held) {
+    if (!take_held) {
+        return;
+    }
     atomic_store(&take_held->version->retired, true);
     STAILQ_INSERT_TAIL(&store->new_held, take_held, in_held);
 }
 
 enum err store_unlink(struct store *store, struct op *op, struct record *record) {
-    AUTO(close_held) struct held *held = NULL;
+    struct held *held = NULL;
     char name[LINK_NAME_BYTES];
     record_link_name(record, name);
-    enum err err = open_held(store, op, record_latest(record), &held);
+    enum err err = take_name(store, op, name, record_latest(record), &held);
     if (err) {
         return err;
     }
-    if (H5Ldelete(store->file->root, name, H5P_DEFAULT) < 0) {
-        return h5_fail(op, "remove an entry");
-    }
-    keep_held(store, STEAL(held));
+    keep_held(store, held);
     index_stage(&store->index, record, NULL);
     return OK;
 }
@@ -61,27 +125,22 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
     hid_t root = store->file->root;
     AUTO(close_held) struct held *held = NULL;
     if (old) {
-        enum err err = open_held(store, op, old, &held);
+        enum err err = take_name(store, op, name, old, &held);
         if (err) {
             return err;
-        }
-        if (H5Ldelete(root, name, H5P_DEFAULT) < 0) {
-            return h5_fail(op, "replace an entry");
         }
     } else if (H5Lexists(root, name, H5P_DEFAULT) > 0) {
         return op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
     }
     if (H5Olink(dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
         enum err err = h5_fail(op, "name an entry");
-        if (held && H5Olink(held->dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
+        if (old && (!held || H5Olink(held->dataset, root, name, store->link_list, H5P_DEFAULT) < 0)) {
             h5_forget();
             store_poison(store, "an entry lost its name in the file and could not get it back");
         }
         return err;
     }
-    if (held) {
-        keep_held(store, STEAL(held));
-    }
+    keep_held(store, STEAL(held));
     return OK;
 }
 

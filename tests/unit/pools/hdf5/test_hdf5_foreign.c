@@ -410,6 +410,74 @@ START_TEST(damage_is_found) {
 }
 END_TEST
 
+/* The header of an entry's object is overwritten. */
+static void damage_header(const char *name) {
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    h5_enter();
+    char *path = fixture_path(&fixture, "p.h5");
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    H5L_info_t info;
+    ck_assert_int_ge(H5Lget_info(file, name, &info, H5P_DEFAULT), 0);
+    H5Fclose(file);
+    int fd = open(path, O_RDWR);
+    free(path);
+    ck_assert_int_eq(pwrite(fd, "damaged", 7, (off_t)info.u.address + 4), 7);
+    close(fd);
+}
+
+static void put_ten(void) {
+    for (int i = 0; i < 10; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "e%d", i);
+        put_text(fixture.pool, id, "an owned text");
+    }
+}
+
+START_TEST(an_unreadable_entry_can_be_replaced_and_removed) {
+    put_ten();
+    damage_header("e3");
+    damage_header("e5");
+    fixture_reopen(&fixture, NULL);
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id replaced = id_of("e3");
+    struct id removed = id_of("e5");
+    struct reader *reader = NULL;
+    ck_assert_int_eq(pool_open_reader(fixture.pool, &op, &replaced, NULL, &reader), ERR_CORRUPT);
+    struct condition match = {.kind = CONDITION_MATCH};
+    bool existed = false;
+    ck_assert_int_eq(pool_remove(fixture.pool, &op, &removed, &match, &existed), ERR_CORRUPT);
+    put_text(fixture.pool, "e3", "healed");
+    ck_assert_int_eq(pool_remove(fixture.pool, &op, &removed, NULL, &existed), OK);
+    ck_assert(existed);
+    for (int round = 0; round < 2; round++) {
+        expect_text(fixture.pool, "e3", "healed");
+        expect_absent(fixture.pool, "e5");
+        expect_text(fixture.pool, "e2", "an owned text");
+        expect_text(fixture.pool, "e9", "an owned text");
+        ck_assert_uint_eq(count_listed(fixture.pool, "", 100), 9);
+        fixture_reopen(&fixture, NULL);
+    }
+}
+END_TEST
+
+START_TEST(an_unreadable_entry_does_not_stop_emptying) {
+    put_ten();
+    damage_header("e3");
+    fixture_reopen(&fixture, NULL);
+    struct op op;
+    op_init(&op, 0, 0);
+    uint64_t removed = 0;
+    ck_assert_msg(pool_empty(fixture.pool, &op, &removed) == OK, "%s", op.fault.detail);
+    ck_assert_uint_eq(removed, 10);
+    fixture_reopen(&fixture, NULL);
+    ck_assert_uint_eq(count_listed(fixture.pool, "", 100), 0);
+    put_text(fixture.pool, "e3", "again");
+    expect_text(fixture.pool, "e3", "again");
+}
+END_TEST
+
 START_TEST(damage_in_a_long_body_is_found_while_it_streams) {
     size_t bytes = 2 * 1000 * 1000;
     char *body = malloc(bytes + 1);
@@ -549,6 +617,8 @@ int main(void) {
     tcase_add_test(tcase, a_conversion_touches_no_file_of_others);
     tcase_add_test(tcase, what_is_no_hdf5_file_is_refused);
     tcase_add_test(tcase, damage_is_found);
+    tcase_add_test(tcase, an_unreadable_entry_can_be_replaced_and_removed);
+    tcase_add_test(tcase, an_unreadable_entry_does_not_stop_emptying);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);
     tcase_add_test(tcase, what_another_writer_changed_is_digested_again);
     tcase_add_test(tcase, paths_are_shown_without_their_folder);
