@@ -10,6 +10,7 @@
  */
 #include "pools/hdf5/store.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/log.h"
 #include "pools/hdf5/dataset.h"
 #include "pools/hdf5/link_name.h"
@@ -193,7 +194,7 @@ static void go_on_in_copy(struct conversion *conversion) {
     conversion->copy = original; /* let go with the conversion */
 }
 
-enum err store_convert(struct store *store, struct op *op) {
+static enum err convert(struct store *store, struct op *op) {
     char copy_path[PATH_MAX];
     const char *name = strrchr(store->path, '/') + 1; /* paths of stores are absolute */
     int length = snprintf(copy_path, sizeof copy_path, "%.*s.%s" STORE_CONVERT_SUFFIX,
@@ -213,5 +214,17 @@ enum err store_convert(struct store *store, struct op *op) {
     }
     free(conversion.pairs);
     h5_file_unref(conversion.copy);
+    return err;
+}
+
+enum err store_convert(struct store *store, struct op *op) {
+    if (clock_now_ns() < store->convert_again_ns) {
+        return op_adopt(op, &store->convert_fault);
+    }
+    enum err err = convert(store, op);
+    if (err) {
+        store->convert_fault = op->fault;
+        store->convert_again_ns = clock_now_ns() + STORE_CONVERT_PAUSE_NS;
+    }
     return err;
 }

@@ -64,8 +64,10 @@ struct store {
     char reason[OP_DETAIL_BYTES]; /* why poisoned or read-only */
     struct reservation_list released;
     /* The thread only */
-    hid_t link_list; /* how links are made */
-    bool dirty;      /* something has not been flushed */
+    hid_t link_list;            /* how links are made */
+    bool dirty;                 /* something has not been flushed */
+    struct fault convert_fault; /* why the last conversion failed */
+    uint64_t convert_again_ns;  /* not before; monotonic */
     struct held_queue new_held, held;
 };
 
@@ -160,9 +162,11 @@ enum err store_find(struct store *store, struct op *op, const struct id *id,
 
 /* What the name of a copy under way ends in: no pool's file may. */
 #define STORE_CONVERT_SUFFIX ".lailad-convert"
-/* convert.c: the store goes on in a copy of its file that can be written; the original stays beside it. */
+/* convert.c: the store goes on in a copy of its file that can be written; the original stays beside it. A failure is
+ * remembered and told again for STORE_CONVERT_PAUSE_NS instead of a new copy for every write. */
 enum err store_convert(struct store *store, struct op *op) MUST_USE;
 /* What is converted without being asked. */
 #define STORE_CONVERT_MOST_BYTES (UINT64_C(1) << 30)
+#define STORE_CONVERT_PAUSE_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 #endif
