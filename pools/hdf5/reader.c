@@ -26,15 +26,17 @@ static struct id reader_id(const struct hdf5_reader *reader) {
 }
 
 /* ---- is it intact? ---- */
-static enum err learn(struct hdf5_reader *reader, struct op *op, const uint8_t sha256[SHA256_BYTES],
-                      bool into_file) {
+/* The body is right, whatever becomes of the note: failing that, the digest is found again at another opening. */
+static void learn(struct hdf5_reader *reader, const uint8_t sha256[SHA256_BYTES], bool into_file) {
+    struct op op;
+    op_init(&op, 0, 0);
     struct id id = reader_id(reader);
     struct store_request request = {.request = {.urgent = !into_file},
                                     .action = STORE_LEARN,
                                     .id = into_file ? &id : NULL,
                                     .version = reader->version,
                                     .sha256 = sha256};
-    return store_submit(reader->store, op, &request);
+    (void)store_submit(reader->store, &op, &request);
 }
 
 /* A damaged copy that can be had again goes; failing that it stays and is found damaged again. */
@@ -50,7 +52,8 @@ static void drop_copy(struct hdf5_reader *reader) {
 static enum err judge(struct hdf5_reader *reader, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
     struct version *version = reader->version;
     if (!version->has_sha256) {
-        return learn(reader, op, sha256, false);
+        learn(reader, sha256, false);
+        return OK;
     }
     if (memcmp(version->sha256, sha256, SHA256_BYTES) == 0) {
         atomic_store(&version->verified, true);
@@ -61,7 +64,8 @@ static enum err judge(struct hdf5_reader *reader, struct op *op, const uint8_t s
         return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
     }
     if (!version->file->alone) {
-        return learn(reader, op, sha256, true);
+        learn(reader, sha256, true);
+        return OK;
     }
     return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
 }

@@ -12,11 +12,17 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum err __real_h5_file_flush(struct h5_file *file, struct op *op);
 enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op);
 
+enum err __real_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]);
+enum err __wrap_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]);
+
 static struct fixture fixture;
+static bool note_fails;
 static struct store *store;
 static bool flush_fails;
 static const char *watched; /* an id that is looked up at each flush, as a reader does */
@@ -63,6 +69,11 @@ enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op) {
         version_drop(version);
     }
     return flush_fails ? op_fail(op, REASON_IO, "this flush fails") : __real_h5_file_flush(file, op);
+}
+
+enum err __wrap_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
+    return note_fails ? op_fail(op, REASON_NO_SPACE, "this note fails")
+                      : __real_attributes_write_sha256(dataset, op, sha256);
 }
 
 /* ---- requests of one batch ---- */
@@ -197,6 +208,67 @@ START_TEST(a_flush_that_fails_within_the_batch_fails_what_came_before) {
 }
 END_TEST
 
+/* ---- a digest that cannot be written down ---- */
+START_TEST(a_read_does_not_fail_with_its_digest) {
+    fixture_reopen(&fixture, NULL);
+    put_text(fixture.pool, "x", "an owned text");
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    char *path = fixture_path(&fixture, "p.h5");
+    FILE *file = fopen(path, "r+b");
+    free(path);
+    static char bytes[1 << 20];
+    size_t count = fread(bytes, 1, sizeof bytes, file);
+    const char *found = memmem(bytes, count, "an owned", 8);
+    ck_assert_ptr_nonnull(found);
+    ck_assert_int_eq(fseek(file, found - bytes, SEEK_SET), 0);
+    ck_assert_int_ne(fputs("am", file), EOF);
+    ck_assert_int_eq(fclose(file), 0);
+    note_fails = true;
+    fixture_reopen(&fixture, NULL);
+    expect_text(fixture.pool, "x", "am owned text");
+    expect_text(fixture.pool, "x", "am owned text");
+    note_fails = false;
+}
+END_TEST
+
+/* ---- a conversion that fails ---- */
+static void make_file_with_user_block(void) {
+    h5_enter();
+    char *path = fixture_path(&fixture, "p.h5");
+    hid_t list = H5Pcreate(H5P_FILE_CREATE);
+    ck_assert_int_ge(H5Pset_userblock(list, 512), 0);
+    ck_assert_int_ge(H5Fclose(H5Fcreate(path, H5F_ACC_TRUNC, list, H5P_DEFAULT)), 0);
+    H5Pclose(list);
+    free(path);
+}
+
+START_TEST(a_failed_conversion_is_not_repeated_at_once) {
+    make_file_with_user_block();
+    open_store((struct store_limits){0});
+    char *copy = fixture_path(&fixture, ".p.h5.lailad-convert");
+    ck_assert_int_eq(mkdir(copy, 0700), 0);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    ask_put(&put, &batch, "a", "1", 1, HOLD_OWNED);
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(put.request.request.result, ERR_UNAVAILABLE);
+    struct fault told = put.op.fault;
+    ck_assert_int_eq(rmdir(copy), 0);
+    STAILQ_INIT(&batch);
+    ask_put(&put, &batch, "a", "1", 1, HOLD_OWNED);
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(put.request.request.result, ERR_UNAVAILABLE);
+    ck_assert_str_eq(put.op.fault.detail, told.detail);
+    ck_assert_int_eq(access(copy, F_OK), -1);
+    store->convert_again_ns = 0; /* the pause is over */
+    put_alone("a", "1", 1, HOLD_OWNED);
+    ck_assert(has("a"));
+    free(copy);
+    close_store();
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("hdf5 batch");
@@ -207,6 +279,8 @@ int main(void) {
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
     tcase_add_test(tcase, a_failed_flush_fails_the_whole_batch);
     tcase_add_test(tcase, a_flush_that_fails_within_the_batch_fails_what_came_before);
+    tcase_add_test(tcase, a_read_does_not_fail_with_its_digest);
+    tcase_add_test(tcase, a_failed_conversion_is_not_repeated_at_once);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
