@@ -73,7 +73,10 @@ static enum err put_entry(struct pool *pool, struct op *op, const struct id *id,
 
 static enum err stat_entry(struct pool *pool, struct op *op, const struct id *id, struct meta *ret_meta) {
     struct version *version = NULL;
-    enum err err = store_get(store_of(pool), op, id, &version);
+    enum err err = hdf5_reader_verify(store_of(pool), op, id);
+    if (!err) {
+        err = store_get(store_of(pool), op, id, &version);
+    }
     if (!err) {
         version_meta(version, ret_meta);
         store_release_version(store_of(pool), version);
@@ -92,12 +95,12 @@ static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *r
     if (!version) {
         return complete ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    bool resolved = version->kind != VERSION_UNRESOLVED;
-    if (resolved) {
+    bool known = version->kind != VERSION_UNRESOLVED && version_trusts_digest(version);
+    if (known) {
         version_meta(version, ret_meta);
     }
     store_release_version(store, version);
-    return resolved ? OK : ERR_AGAIN;
+    return known ? OK : ERR_AGAIN;
 }
 
 /* A file that is only read takes no copies; one that a first write would convert does. */
@@ -122,6 +125,9 @@ static bool proves_not_owned(struct pool *pool, const struct id *id) {
 static enum err remove_entry(struct pool *pool, struct op *op, const struct id *id,
                              const struct condition *condition, bool *ret_existed) {
     enum err err = store_check_writable(store_of(pool), op);
+    if (!err) {
+        err = hdf5_reader_prepare_condition(store_of(pool), op, id, condition);
+    }
     if (err) {
         return err;
     }

@@ -225,7 +225,7 @@ enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op,
         return op_no_memory(op);
     }
     reader->base.ops = &reader_ops;
-    reader->pool = pool_ref(pool);
+    reader->pool = pool ? pool_ref(pool) : NULL;
     reader->store = store;
     reader->id_bytes = id->bytes;
     memcpy(reader->id, id->text, id->bytes);
@@ -236,6 +236,35 @@ enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op,
     }
     *ret_reader = &reader->base;
     return OK;
+}
+
+enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id *id) {
+    struct version *version = NULL;
+    enum err err = store_get(store, op, id, &version);
+    if (err) {
+        return err;
+    }
+    bool trusted = version_trusts_digest(version);
+    store_release_version(store, version);
+    if (trusted) {
+        return OK;
+    }
+    struct read_options whole = {.length = UINT64_MAX};
+    struct reader *reader = NULL;
+    err = hdf5_reader_open(NULL, store, op, id, &whole, &reader);
+    if (!err) {
+        reader_close(reader);
+    }
+    return err;
+}
+
+enum err hdf5_reader_prepare_condition(struct store *store, struct op *op, const struct id *id,
+                                       const struct condition *condition) {
+    if (!condition || (condition->kind != CONDITION_MATCH && condition->kind != CONDITION_NONE_MATCH)) {
+        return OK;
+    }
+    enum err err = hdf5_reader_verify(store, op, id);
+    return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? OK : err;
 }
 
 static enum err peek_version(const struct version *version, struct entry **ret_entry) {

@@ -14,9 +14,15 @@
 /* What a poll thread may copy. */
 #define READER_PEEK_BYTES (UINT64_C(256) << 10)
 
-/* pool is referenced until the reader is closed. */
+/* pool is referenced until the reader is closed; NULL = the caller is sure of it. */
 enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
                           const struct read_options *options, struct reader **ret_reader) MUST_USE;
+/* Compares the body with its digest where version_trusts_digest says no, so that metadata and conditions speak of the body
+ * that is there. OK when there was nothing to do; else as a read of it all. */
+enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id *id) MUST_USE;
+/* Whatever a condition asks about the entry's tag is known afterwards. Absent and damaged entries are judged later. */
+enum err hdf5_reader_prepare_condition(struct store *store, struct op *op, const struct id *id,
+                                       const struct condition *condition) MUST_USE;
 /* The whole entry if its bytes are in the page cache: OK, ERR_NOT_FOUND or ERR_AGAIN. Never blocks. */
 enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) MUST_USE;
 

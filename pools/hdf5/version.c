@@ -71,6 +71,10 @@ bool version_is_idle(const struct version *version) {
     return atomic_load(&version->refs) == 1;
 }
 
+bool version_trusts_digest(const struct version *version) {
+    return !version->has_sha256 || version->file->alone || atomic_load(&version->verified);
+}
+
 void version_meta(const struct version *version, struct meta *ret_meta) {
     const char *encoding = version->texts + strlen(version->texts) + 1;
     const char *validator = encoding + strlen(encoding) + 1;
@@ -80,7 +84,7 @@ void version_meta(const struct version *version, struct meta *ret_meta) {
     ret_meta->stored_ms = version->stored_ms;
     ret_meta->hold = (enum hold)version->hold;
     bool learned = atomic_load_explicit(&version->has_learned, memory_order_acquire);
-    ret_meta->has_sha256 = learned || version->has_sha256;
+    ret_meta->has_sha256 = learned || (version->has_sha256 && version_trusts_digest(version));
     memcpy(ret_meta->sha256, learned ? version->learned : version->sha256, SHA256_BYTES);
     snprintf(ret_meta->content_type, sizeof ret_meta->content_type, "%s", version->texts);
     snprintf(ret_meta->content_encoding, sizeof ret_meta->content_encoding, "%s", encoding);
@@ -94,13 +98,6 @@ void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]) 
         atomic_store_explicit(&version->has_learned, true, memory_order_release);
     }
     atomic_store(&version->verified, true);
-}
-
-void version_placement(const struct version *version, struct placement *ret_placement) {
-    *ret_placement = (struct placement){.kind = (enum version_kind)version->kind,
-                                        .address = version->address,
-                                        .offset = version->offset,
-                                        .length = version->length};
 }
 
 bool version_in_one_piece(const struct version *version) {

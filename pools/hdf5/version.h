@@ -67,9 +67,10 @@ DEFINE_AUTO(struct version, version_drop)
 
 /* Whether nobody but the store refers to it. */
 bool version_is_idle(const struct version *version);
-void version_meta(const struct version *version,
-                  struct meta *ret_meta); /* ret_meta is uninitialised before */
-void version_placement(const struct version *version, struct placement *ret_placement);
+/* False for a digest that another writer may have left behind: the body has to be compared first (hdf5_reader_verify). */
+bool version_trusts_digest(const struct version *version);
+/* ret_meta is uninitialised before. A digest that is not trusted is left out. */
+void version_meta(const struct version *version, struct meta *ret_meta);
 /* The body's digest as just computed; the store's thread only. Verifies the version too. */
 void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]);
 /* True when pread can serve it. */

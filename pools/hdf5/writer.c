@@ -5,6 +5,7 @@
 #include "pools/base/percent.h"
 #include "pools/base/spool.h"
 #include "pools/hdf5/dataset.h"
+#include "pools/hdf5/reader.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -154,7 +155,10 @@ static enum err write_piece(struct writer *base, struct op *op, const void *byte
 
 static enum err publish(struct store *store, struct op *op, struct store_request *request,
                         struct commit_result *ret_result) {
-    enum err err = store_submit(store, op, request);
+    enum err err = hdf5_reader_prepare_condition(store, op, request->id, request->condition);
+    if (!err) {
+        err = store_submit(store, op, request);
+    }
     if (!err) {
         version_meta(request->version, &ret_result->meta);
         ret_result->created = !request->existed;

@@ -537,6 +537,59 @@ START_TEST(what_another_writer_changed_is_digested_again) {
 }
 END_TEST
 
+static void expect_tag_of(const char *id, const char *text) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id key = id_of(id);
+    uint8_t sha256[SHA256_BYTES];
+    digest_sha256(text, strlen(text), sha256);
+    struct meta meta;
+    ck_assert_int_eq(pool_stat(fixture.pool, &op, &key, &meta), OK);
+    ck_assert(meta.has_sha256);
+    ck_assert_mem_eq(meta.sha256, sha256, SHA256_BYTES);
+    meta_fini(&meta);
+}
+
+static struct condition match_text(const char *text) {
+    struct meta meta;
+    meta_init(&meta);
+    meta.has_sha256 = true;
+    digest_sha256(text, strlen(text), meta.sha256);
+    struct condition condition = {.kind = CONDITION_MATCH, .count = 1};
+    meta_etag(&meta, condition.tag[0]);
+    return condition;
+}
+
+START_TEST(a_stale_digest_is_neither_told_nor_accepted) {
+    put_text(fixture.pool, "told", "an owned text");
+    put_text(fixture.pool, "put", "one more text");
+    put_text(fixture.pool, "removed", "the last text");
+    change_file("an owned", "am owned", false);
+    change_file("one more", "one mote", false);
+    change_file("the last", "the lost", false);
+    fixture_reopen(&fixture, NULL);
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id told = id_of("told");
+    struct id removed = id_of("removed");
+    struct meta meta;
+    ck_assert_int_eq(pool_peek_meta(fixture.pool, &told, &meta), ERR_AGAIN);
+    expect_tag_of("told", "am owned text");
+    ck_assert_int_eq(pool_peek_meta(fixture.pool, &told, &meta), OK);
+    meta_fini(&meta);
+    struct condition stale = match_text("one more text");
+    struct condition right = match_text("one mote text");
+    ck_assert_int_eq(put_as(fixture.pool, "put", "2", 1, HOLD_OWNED, NULL, &stale, NULL), ERR_PRECONDITION);
+    ck_assert_int_eq(put_as(fixture.pool, "put", "2", 1, HOLD_OWNED, NULL, &right, NULL), OK);
+    stale = match_text("the last text");
+    right = match_text("the lost text");
+    bool existed = false;
+    ck_assert_int_eq(pool_remove(fixture.pool, &op, &removed, &stale, &existed), ERR_PRECONDITION);
+    ck_assert_int_eq(pool_remove(fixture.pool, &op, &removed, &right, &existed), OK);
+    ck_assert(existed);
+}
+END_TEST
+
 /* ---- the path option ---- */
 static enum err see_path(void *context, const struct option *option, const char *text, uint64_t number,
                          bool flag) {
@@ -621,6 +674,7 @@ int main(void) {
     tcase_add_test(tcase, an_unreadable_entry_does_not_stop_emptying);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);
     tcase_add_test(tcase, what_another_writer_changed_is_digested_again);
+    tcase_add_test(tcase, a_stale_digest_is_neither_told_nor_accepted);
     tcase_add_test(tcase, paths_are_shown_without_their_folder);
     tcase_add_test(tcase, rest_pools_stay_below_the_data_directory);
     suite_add_tcase(suite, tcase);
