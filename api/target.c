@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* /pools/{nick}/entries/{id}: what stands there is an id, and a bad one has its own problem type. */
 #define ID_SEGMENT 3
@@ -117,15 +118,19 @@ static enum err parse_query(struct decoder *decoder, const char *query, const ch
     return OK;
 }
 
-/* RFC 9112 3.2.2: a server takes the absolute form too; the authority is judged by nobody here. */
+/* RFC 9112 3.2.2: a server takes the absolute form too; the authority is judged by nobody here, and a path left out is "/". Returns where
+ * path and query begin. */
 static const char *skip_authority(const char *raw, const char *end) {
     static const char scheme[] = "http://";
     size_t scheme_bytes = sizeof scheme - 1;
-    if ((size_t)(end - raw) < scheme_bytes || memcmp(raw, scheme, scheme_bytes) != 0) {
+    if ((size_t)(end - raw) < scheme_bytes || strncasecmp(raw, scheme, scheme_bytes) != 0) {
         return raw;
     }
-    const char *slash = memchr(raw + scheme_bytes, '/', (size_t)(end - raw) - scheme_bytes);
-    return slash ? slash : raw;
+    raw += scheme_bytes;
+    while (raw < end && *raw != '/' && *raw != '?') {
+        raw++;
+    }
+    return raw;
 }
 
 enum err target_parse(struct op *op, const char *raw, size_t bytes, struct target *ret_target) {
@@ -141,12 +146,17 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
         }
     }
     const char *end = raw + bytes;
-    raw = skip_authority(raw, end);
-    if (raw == end || *raw != '/') {
+    const char *path = skip_authority(raw, end);
+    bool is_absolute = path != raw;
+    if (!is_absolute && (path == end || *path != '/')) {
         return op_fail(op, REASON_INVALID_REQUEST, "the request target does not begin with a slash");
     }
-    const char *question = memchr(raw, '?', (size_t)(end - raw));
+    const char *question = memchr(path, '?', (size_t)(end - path));
     const char *path_end = question ? question : end;
+    if (path == path_end) {
+        path = "/";
+        path_end = path + 1;
+    }
 
     size_t most_texts = TARGET_MOST_SEGMENTS + 2 * (TARGET_MOST_PARAMETERS + 1);
     ret_target->memory = malloc(bytes + most_texts);
@@ -154,7 +164,7 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
         return op_no_memory(op);
     }
     struct decoder decoder = {.op = op, .next = ret_target->memory};
-    enum err err = parse_path(&decoder, raw, path_end, ret_target);
+    enum err err = parse_path(&decoder, path, path_end, ret_target);
     if (!err && question) {
         err = parse_query(&decoder, question + 1, end, ret_target);
     }

@@ -15,6 +15,7 @@ void fence_table_init(struct fence_table *table) {
     map_init(&table->fences, fence_has_id);
     atomic_init(&table->settling, 0);
     atomic_init(&table->raised, 0);
+    table->last_settling = 0;
 }
 
 void fence_table_fini(struct fence_table *table) {
@@ -28,6 +29,7 @@ enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fen
     fence->id = *id;
     atomic_init(&fence->broken, false);
     atomic_init(&fence->in_settling, false);
+    fence->settling_number = 0;
     mutex_lock(&table->mutex);
     fence->is_raised = map_insert(&table->fences, &fence->node, id->hash);
     if (fence->is_raised) {
@@ -41,6 +43,7 @@ void fence_settling(struct fence_table *table, struct fence *fence) {
     mutex_lock(&table->mutex);
     if (fence->is_raised && !atomic_load(&fence->in_settling)) {
         atomic_store(&fence->in_settling, true);
+        fence->settling_number = ++table->last_settling;
         atomic_fetch_add(&table->settling, 1);
     }
     mutex_unlock(&table->mutex);
@@ -99,6 +102,7 @@ void fence_break_all(struct fence_table *table) {
 
 struct settling_search {
     const struct id *id; /* NULL = any fence */
+    uint64_t most;       /* only fences that settled up to this number */
     bool found;
 };
 
@@ -108,15 +112,16 @@ static bool find_settling(struct map_node *node, void *context) {
     if (search->id && node->hash != search->id->hash) {
         return false;
     }
-    if (atomic_load(&fence->in_settling) && (!search->id || id_equal(&fence->id, search->id))) {
+    bool counts = fence->settling_number && fence->settling_number <= search->most;
+    if (counts && (!search->id || id_equal(&fence->id, search->id))) {
         search->found = true;
         return false;
     }
     return true;
 }
 
-static bool is_settling_locked(struct fence_table *table, const struct id *id) {
-    struct settling_search search = {.id = id};
+static bool is_settling_locked(struct fence_table *table, const struct id *id, uint64_t most) {
+    struct settling_search search = {.id = id, .most = most};
     map_scan(&table->fences, id ? id->hash : 0, find_settling, &search);
     return search.found;
 }
@@ -126,7 +131,7 @@ bool fence_is_settling(struct fence_table *table, const struct id *id) {
         return false;
     }
     mutex_lock(&table->mutex);
-    bool found = is_settling_locked(table, id);
+    bool found = is_settling_locked(table, id, UINT64_MAX);
     mutex_unlock(&table->mutex);
     return found;
 }
@@ -139,7 +144,8 @@ static void wait_settled(struct fence_table *table, const struct op *op, const s
     }
     uint64_t until_ns = clock_now_ns() + op_left_ns(op, FENCE_WAIT_MOST_NS);
     mutex_lock(&table->mutex);
-    while (is_settling_locked(table, id) && cond_wait_until(&table->lowered, &table->mutex, until_ns)) {
+    uint64_t most = table->last_settling; /* those that settle later are no business of this operation */
+    while (is_settling_locked(table, id, most) && cond_wait_until(&table->lowered, &table->mutex, until_ns)) {
     }
     mutex_unlock(&table->mutex);
 }

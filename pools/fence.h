@@ -4,10 +4,11 @@
  *  - a fill neither overwrites a newer local write nor brings back a deleted entry;
  *  - once a reader has been answered, its fills into local kinds look done to every later operation.
  *
- * A flight raises a fence on (pool, id) *before* it looks at the pool. A local put, delete or empty
- * breaks the fences of its key before it enters the backend. The backend of a fill calls
- * fence_holds inside the critical section that makes the copy visible, and refuses to replace an
- * owned entry there: so whichever order the two take, the local operation wins.
+ * A flight raises a fence on (pool, id) *before* it looks at the pool. A local put, delete or empty breaks the fences of its
+ * key twice: before it enters the backend, so that no copy of something older is made visible after it (the backend of a fill calls
+ * fence_holds inside the critical section that makes the copy visible, and refuses to replace an owned entry there); and after
+ * it, whatever it returned, because a flight that looked while the change was under way has seen the pool as it was
+ * before, and must not be joined by a read that begins after the change was acknowledged.
  *
  * Life of a fence:
  *   1 GROWING    raised; the body is still coming. Operations do not wait: no answer has been given.
@@ -30,8 +31,9 @@ struct fence_table {
     struct mutex mutex;
     struct cond lowered;
     struct map fences;
-    atomic_uint settling; /* fences in state 2: lets the hit path skip the lock */
-    atomic_uint raised;   /* fences in the table: lets a put skip the lock */
+    atomic_uint settling;   /* fences in state 2: lets the hit path skip the lock */
+    atomic_uint raised;     /* fences in the table: lets a put skip the lock */
+    uint64_t last_settling; /* under the mutex: numbers the fences as they go to state 2 */
 };
 
 struct fence {
@@ -40,6 +42,7 @@ struct fence {
     atomic_bool broken;
     atomic_bool in_settling;
     bool is_raised;
+    uint64_t settling_number; /* its place in that order, 0 before; under the mutex */
 };
 
 void fence_table_init(struct fence_table *table);
@@ -63,7 +66,7 @@ bool fence_is_settling(struct fence_table *table, const struct id *id);
 /* Waits, within the op and at most FENCE_WAIT_MOST_NS, until no fill of the key is in state 2. Request lanes only. */
 #define FENCE_WAIT_MOST_NS (UINT64_C(10) * 1000000000)
 void fence_wait_settled(struct fence_table *table, const struct op *op, const struct id *id);
-/* The same for every key of the pool (list, empty). */
+/* The same for every key of the pool (list, empty), for the fills that are in state 2 now: later ones are not waited for. */
 void fence_wait_all_settled(struct fence_table *table, const struct op *op);
 
 #endif

@@ -189,7 +189,9 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
     fence_wait_settled(&pool->fences, op, id);
     fence_break(&pool->fences, id);
     POOL_COUNT(pool, removes);
-    return pool_sign(pool, op, pool->ops->remove(pool, op, id, condition, ret_existed));
+    err = pool->ops->remove(pool, op, id, condition, ret_existed);
+    fence_break(&pool->fences, id);
+    return pool_sign(pool, op, err);
 }
 
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
@@ -209,7 +211,9 @@ enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     fence_wait_all_settled(&pool->fences, op);
     fence_break_all(&pool->fences);
     *ret_removed = 0;
-    return pool_sign(pool, op, pool->ops->empty(pool, op, ret_removed));
+    enum err err = pool->ops->empty(pool, op, ret_removed);
+    fence_break_all(&pool->fences);
+    return pool_sign(pool, op, err);
 }
 
 void pool_get_status(struct pool *pool, struct pool_status *ret_status) {
@@ -221,6 +225,14 @@ void pool_set_cached_evictable(struct pool *pool, bool evictable) {
     if (pool->ops->set_cached_evictable) {
         pool->ops->set_cached_evictable(pool, evictable);
     }
+}
+
+bool pool_takes_fill(struct pool *pool, uint64_t size_bytes) {
+    uint64_t most_bytes = pool->capabilities.max_object_bytes;
+    if (most_bytes && size_bytes != SIZE_UNKNOWN && size_bytes > most_bytes) {
+        return false;
+    }
+    return !pool->ops->takes_fill || pool->ops->takes_fill(pool, size_bytes);
 }
 
 bool pool_proves_not_owned(struct pool *pool, const struct id *id) {

@@ -157,6 +157,9 @@ struct pool_ops {
                           struct commit_result *ret_result);
     /* Whether the pool's own index proves, without its storage, that it has no owned entry of this id. */
     bool (*proves_not_owned)(struct pool *pool, const struct id *id);
+    /* Whether a copy of this size (SIZE_UNKNOWN) has a chance; false = a fill is not even begun. Cheap, never blocks, takes no lock.
+     * NULL = always. */
+    bool (*takes_fill)(struct pool *pool, uint64_t size_bytes);
     /* Told when the pool gets or loses a proxy_to: only then may cached copies be evicted. */
     void (*set_cached_evictable)(struct pool *pool, bool evictable);
 };
@@ -222,6 +225,7 @@ enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const c
 enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) MUST_USE;
 void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 void pool_set_cached_evictable(struct pool *pool, bool evictable);
+bool pool_takes_fill(struct pool *pool, uint64_t size_bytes);
 bool pool_proves_not_owned(struct pool *pool, const struct id *id);
 const char *pool_state_word(enum pool_state state); /* "ok", "loading", ... */
 

@@ -113,6 +113,9 @@ enum err pool_writer_commit(struct pool_writer *writer, struct op *op, struct co
         fence_break(&pool->fences, &writer->id);
     }
     enum err err = writer->writer->ops->commit(writer->writer, op, writer->size_bytes, sha256, ret_result);
+    if (!writer->is_fill) {
+        fence_break(&pool->fences, &writer->id);
+    }
     if (!err && writer->is_fill) {
         POOL_COUNT(pool, fills);
     } else if (!err) {
@@ -166,6 +169,9 @@ enum err pool_put_entry(struct pool *pool, struct op *op, const struct id *id, s
         fence_break(&pool->fences, id);
     }
     err = pool->ops->put_entry(pool, op, id, entry, condition, fence, ret_result);
+    if (!fence) {
+        fence_break(&pool->fences, id);
+    }
     if (!err && fence) {
         POOL_COUNT(pool, fills);
     } else if (!err) {

@@ -296,6 +296,15 @@ static const char *shown_text(const struct option *option, const char *text) {
     return option->is_path && text[0] == '/' ? strrchr(text, '/') + 1 : text;
 }
 
+bool settings_may_show(const struct settings *settings, const char *name) {
+    for (size_t i = 0; i < settings->count; i++) {
+        if (strcmp(settings->options[i].name, name) == 0) {
+            return !settings->options[i].secret;
+        }
+    }
+    return false;
+}
+
 enum err settings_each(const struct settings *settings, settings_visit_fn *visit, void *context) {
     for (size_t i = 0; i < settings->count; i++) {
         const struct value *value = &settings->values[i];

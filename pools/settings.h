@@ -59,6 +59,8 @@ uint64_t settings_number(const struct settings *settings, const char *name);
 bool settings_flag(const struct settings *settings, const char *name);
 bool settings_is_set(const struct settings *settings, const char *name); /* set by somebody, not by default */
 
+/* Whether the table has the option and it is no secret: its value may stand in a message. */
+bool settings_may_show(const struct settings *settings, const char *name);
 /* Every option that is set or has a default, secrets left out. Exactly one of text (TEXT, CHOICE) or number/flag is meaningful. */
 typedef enum err settings_visit_fn(void *context, const struct option *option, const char *text,
                                    uint64_t number, bool flag);

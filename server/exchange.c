@@ -161,8 +161,15 @@ static bool begin_handling(struct exchange *exchange) {
             step = api_peek(request, response);
         }
     }
-    exchange->answered = step == API_DONE || !exchange_start_lane(exchange);
-    return exchange->answered;
+    if (step == API_DONE) {
+        exchange->answered = true;
+        return true;
+    }
+    if (!exchange_start_lane(exchange)) { /* there was no memory: that is the answer */
+        exchange->answered = true;
+        return true;
+    }
+    return false; /* from here on `answered` is the lane's, under the mutex */
 }
 
 /* The answer stands before the body came. */

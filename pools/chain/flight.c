@@ -93,7 +93,7 @@ static bool offer_copies_locked(struct flight *source, const struct meta *meta) 
                 last = above;
             }
             taken = taken || at->fill.writer;
-            if (at != source && !at->fill_offered && flight_takes_copy_locked(at, false)) {
+            if (at != source && !at->fill_offered && flight_takes_copy_locked(at, false, meta->size_bytes)) {
                 at->next_fill = asked;
                 asked = at;
             }
@@ -243,6 +243,11 @@ enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tier
     enum err err = OK;
     mutex_lock(&flights->mutex);
     struct flight *flight = flight_find_locked(flights, tiers, 0, id);
+    bool is_over =
+        flight && flight->state == FLIGHT_PUBLISHED && flight->stream && stream_ended(flight->stream);
+    if (is_over && !create) {
+        flight = NULL; /* its copy is there, or settling: the next read is a local hit */
+    }
     ticket->collapsed = flight != NULL;
     if (!flight && !create) {
         err = ERR_NOT_FOUND;
@@ -300,13 +305,12 @@ void flight_report(struct flights *flights, const struct flight_ticket *ticket, 
 }
 
 void flight_leave(struct flights *flights, struct flight_ticket *ticket) {
-    if (!ticket->flight) {
-        return;
-    }
-    mutex_lock(&flights->mutex);
-    flight_remove_waiter_locked(ticket);
+    mutex_lock(&flights->mutex); /* a failing flight may be moving its waiters to another */
     struct flight *flight = ticket->flight;
-    ticket->flight = NULL;
+    if (flight) {
+        flight_remove_waiter_locked(ticket);
+        ticket->flight = NULL;
+    }
     mutex_unlock(&flights->mutex);
     flight_unref(flight);
 }

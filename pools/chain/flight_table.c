@@ -32,6 +32,11 @@ static void leave_table_locked(struct flight *flight) {
     }
 }
 
+/* A stream that broke off has nothing for a new reader: it begins anew. */
+static bool is_sound(const struct flight *flight) {
+    return !flight->stream || !stream_failed(flight->stream);
+}
+
 /* Whether nobody wrote or deleted the key in any pool that the flight has looked at. */
 static bool is_unbroken(const struct flight *flight) {
     for (; flight; flight = flight->lower) {
@@ -51,7 +56,7 @@ struct flight *flight_find_locked(struct flights *flights, const struct tiers *t
         return NULL;
     }
     struct flight *flight = CONTAINER_OF(node, struct flight, node);
-    if (is_unbroken(flight)) {
+    if (is_unbroken(flight) && is_sound(flight)) {
         return flight;
     }
     /* The reader about to begin anew may find something newer: this one's copy must not come after that one's. */
@@ -271,8 +276,17 @@ void flight_want_copy_locked(struct flight *flight) {
     }
 }
 
-bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below) {
-    return flight->wants_copy && !flight->spoiled && !spoiled_below && !flight->fill.refused;
+bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below, uint64_t size_bytes) {
+    return flight->wants_copy && !flight->spoiled && !spoiled_below && !flight->fill.refused &&
+           pool_takes_fill(flight->pool, size_bytes);
+}
+
+static uint64_t stream_size_bytes(struct stream *stream) {
+    struct meta meta;
+    stream_meta(stream, &meta);
+    uint64_t size_bytes = meta.size_bytes;
+    meta_fini(&meta);
+    return size_bytes;
 }
 
 /* The answer of the flight it follows, seen from here. */
@@ -282,7 +296,7 @@ static void derive_locked(struct flight *flight) {
     switch (lower->kind) {
     case FLIGHT_STREAM:
         flight->stream = stream_ref(lower->stream);
-        if (flight_takes_copy_locked(flight, lower->spoiled)) {
+        if (flight_takes_copy_locked(flight, lower->spoiled, stream_size_bytes(flight->stream))) {
             flight->fill_begun = true;
             flight->fill_running = true;
             fill_bind(&flight->fill, flight->stream);

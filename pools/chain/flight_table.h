@@ -101,7 +101,7 @@ void flight_settle_locked(struct flight *flight, struct flight_todo *todo);
  * source's own strand. */
 void flight_end_if_deserted_locked(struct flight *flight);
 /* Whether, as far as is known, the tier may get a copy of what is found below it. */
-bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below);
+bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below, uint64_t size_bytes);
 void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket);
 void flight_remove_waiter_locked(struct flight_ticket *ticket);
 

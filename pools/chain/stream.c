@@ -293,6 +293,13 @@ bool stream_ended(struct stream *stream) {
     return ended;
 }
 
+bool stream_failed(struct stream *stream) {
+    mutex_lock(&stream->mutex);
+    bool failed = stream->state == STREAM_FAILED;
+    mutex_unlock(&stream->mutex);
+    return failed;
+}
+
 struct entry *stream_entry(struct stream *stream) {
     mutex_lock(&stream->mutex);
     struct entry *entry = stream->entry ? entry_ref(stream->entry) : NULL;
@@ -309,6 +316,10 @@ enum err stream_read(struct stream *stream, struct op *op, uint64_t offset, void
         enum err err = op_adopt(op, &stream->fault);
         mutex_unlock(&stream->mutex);
         return err;
+    }
+    if (state == STREAM_GROWING && size_now && size_now == stream->meta.size_bytes) {
+        /* Whoever has the last byte has the answer: not before it is verified and the copies are settling. */
+        size_now--;
     }
     mutex_unlock(&stream->mutex);
     MUST(offset <= size_now);

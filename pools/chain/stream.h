@@ -47,9 +47,12 @@ void stream_meta(struct stream *stream, struct meta *ret_meta);
 enum err stream_ready(struct stream *stream, struct op *op) MUST_USE;
 /* State 2 or 3: nothing will change any more. */
 bool stream_ended(struct stream *stream);
+/* State 3. */
+bool stream_failed(struct stream *stream);
 /* The whole body as an entry (referenced), or NULL. */
 struct entry *stream_entry(struct stream *stream);
-/* From offset on: OK and a count > 0; OK and 0 at the verified end; ERR_AGAIN; or the failure. */
+/* From offset on: OK and a count > 0; OK and 0 at the verified end; ERR_AGAIN; or the failure. The last byte of a body of known length is
+ * held back until state 2: who counts bytes must not have the answer before it is verified. */
 enum err stream_read(struct stream *stream, struct op *op, uint64_t offset, void *ret_bytes, size_t cap,
                      size_t *ret_count) MUST_USE;
 

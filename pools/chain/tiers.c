@@ -85,8 +85,8 @@ static void plan_locked(const struct wiring *wiring, const char *head, struct ch
     }
 }
 
-/* A pool that vanished ends the chain: registry_remove refuses a pool that is proxied to, so this is a removal that won a race
- * against nobody's read. */
+/* A linked pool that cannot be had is being removed this moment (or its removal is being refused): the read is asked to come again. A
+ * shorter chain would turn "not known" into NOT_FOUND. */
 static enum err build_tiers(struct wiring *wiring, struct op *op, struct pool *head,
                             const struct chain_plan *plan, struct tiers **ret_tiers) {
     struct tiers *tiers = calloc(1, sizeof *tiers + plan->count * sizeof(struct tier));
@@ -98,7 +98,8 @@ static enum err build_tiers(struct wiring *wiring, struct op *op, struct pool *h
     for (unsigned i = 0; i < plan->count; i++) {
         struct pool *pool = i == 0 ? pool_ref(head) : registry_get(wiring->registry, plan->tier[i].nickname);
         if (!pool) {
-            break;
+            tiers_unref(tiers);
+            return op_fail(op, REASON_BUSY, "the pool '%s' is being removed", plan->tier[i].nickname);
         }
         tiers->tier[i] = (struct tier){.pool = pool, .fail_on_error = plan->tier[i].fail_on_error};
         tiers->count++;
@@ -130,8 +131,10 @@ enum err wiring_tiers(struct wiring *wiring, struct op *op, struct pool *head, s
     }
     if (!err) {
         chain->tiers = tiers_ref(tiers);
+        /* Not for a pool that somebody still holds but that is registered no more: remembering would keep it open. */
+        AUTO(pool_unref) struct pool *registered = registry_get(wiring->registry, head->nickname);
         mutex_lock(&wiring->mutex);
-        bool current = wiring->links.generation == tiers->generation;
+        bool current = wiring->links.generation == tiers->generation && registered == head;
         if (current && !map_find(&wiring->chains, hash, head) &&
             map_insert(&wiring->chains, &chain->node, hash)) {
             chain = NULL;

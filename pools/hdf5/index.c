@@ -12,8 +12,6 @@
 /* Nodes looked at in one hold of the lock: a poll thread that peeks waits some ten microseconds at most. */
 #define SLICE_NODES 512u
 #define CURSOR_BYTES 43 /* with the NUL */
-/* Ids removed in one batch when a pool is emptied. */
-#define SOME_IDS 1024u
 
 static struct record *record_of(struct map_node *node) {
     return CONTAINER_OF(node, struct record, node);

@@ -86,6 +86,10 @@ static bool memory_proves_not_owned(struct pool *pool, const struct id *id) {
     return !entry || entry->meta.hold == HOLD_CACHED;
 }
 
+static bool memory_takes_fill(struct pool *pool, uint64_t size_bytes) {
+    return size_bytes == SIZE_UNKNOWN || size_bytes <= memory_pool_of(pool)->max_fill_bytes;
+}
+
 /* ---- listing: a cursor is where the next page begins, behind a tag of this process and this pool ---- */
 
 #define CURSOR_DIGITS 16
@@ -175,6 +179,7 @@ static const struct pool_ops memory_ops = {
     .peek_meta = memory_peek_meta,
     .put_entry = memory_put_entry,
     .proves_not_owned = memory_proves_not_owned,
+    .takes_fill = memory_takes_fill,
     .set_cached_evictable = memory_set_cached_evictable,
 };
 

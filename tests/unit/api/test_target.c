@@ -136,7 +136,16 @@ START_TEST(absolute_form) {
     ck_assert_uint_eq(target.segment_count, 1);
     ck_assert_str_eq(target.segment[0].text, "livez");
     target_fini(&target);
-    expect_failure("http://127.0.0.1", REASON_INVALID_REQUEST);
+    /* The authority ends at the query too, and a path left out is "/". */
+    ck_assert_int_eq(parse("HTTP://host?/livez", &target), OK);
+    ck_assert_uint_eq(target.segment_count, 1);
+    ck_assert_str_eq(target.segment[0].text, "");
+    ck_assert_uint_eq(target.parameter_count, 1);
+    target_fini(&target);
+    ck_assert_int_eq(parse("http://127.0.0.1", &target), OK);
+    ck_assert_uint_eq(target.segment_count, 1);
+    target_fini(&target);
+    expect_failure("https://127.0.0.1/livez", REASON_INVALID_REQUEST);
 }
 END_TEST
 
