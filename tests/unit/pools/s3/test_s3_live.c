@@ -1,4 +1,4 @@
-/* test_s3_live.c - the kind "s3" against a real store: LAILAD_TEST_S3=http://host:port/bucket,access,secret.
+/* test_s3_live.c - the kind "s3" against a real store: LAILAD_TEST_S3="http://host:port[/bucket] ACCESS SECRET"
  *
  * The bucket must exist (tests/servers/start_swift makes one). Everything happens under a prefix of its own. Without the variable the program says
  * so and ends with status 77: skipped.
@@ -20,19 +20,31 @@ static struct {
     char prefix[64];
 } store;
 
+/* The next word of the address, or an empty one. */
+static const char *take_word(const char *text, const char *ends, char *ret_word, size_t room) {
+    text += strspn(text, " ");
+    size_t bytes = strcspn(text, ends);
+    snprintf(ret_word, room, "%.*s", (int)bytes, text);
+    return text + bytes;
+}
+
 static bool read_address(void) {
     const char *text = getenv("LAILAD_TEST_S3");
     const char *host = text ? strstr(text, "://") : NULL;
-    const char *slash = host ? strchr(host + 3, '/') : NULL;
-    const char *comma = slash ? strchr(slash, ',') : NULL;
-    const char *second = comma ? strchr(comma + 1, ',') : NULL;
-    if (!second) {
+    if (!host) {
         return false;
     }
-    snprintf(store.endpoint, sizeof store.endpoint, "%.*s", (int)(slash - text), text);
-    snprintf(store.bucket, sizeof store.bucket, "%.*s", (int)(comma - slash - 1), slash + 1);
-    snprintf(store.access, sizeof store.access, "%.*s", (int)(second - comma - 1), comma + 1);
-    snprintf(store.secret, sizeof store.secret, "%s", second + 1);
+    host += strcspn(host + 3, "/ ") + 3;
+    snprintf(store.endpoint, sizeof store.endpoint, "%.*s", (int)(host - text), text);
+    snprintf(store.bucket, sizeof store.bucket, "lailad-test");
+    if (*host == '/') {
+        host = take_word(host + 1, " ", store.bucket, sizeof store.bucket);
+    }
+    host = take_word(host, " ", store.access, sizeof store.access);
+    take_word(host, " ", store.secret, sizeof store.secret);
+    if (!store.secret[0]) {
+        return false;
+    }
     snprintf(store.prefix, sizeof store.prefix, "live-%lld-%d/", (long long)clock_wall_ms(), (int)getpid());
     return true;
 }
@@ -413,7 +425,7 @@ END_TEST
 int main(void) {
     hash_setup();
     if (!read_address()) {
-        printf("skipped: LAILAD_TEST_S3=http://host:port/bucket,access,secret is not set\n");
+        printf("skipped: LAILAD_TEST_S3 is not set (tests/run.sh starts a server)\n");
         return 77;
     }
     TCase *tcase = tcase_create("live");
