@@ -121,14 +121,19 @@ enum err http_client_take(struct http_client *client, struct op *op, struct http
         line = line_new();
     }
     if (!line) {
-        mutex_lock(&client->mutex);
-        client->made--;
-        cond_signal(&client->given);
-        mutex_unlock(&client->mutex);
+        http_client_drop(client, NULL);
         return op_no_memory(op);
     }
     *ret_line = line;
     return OK;
+}
+
+void http_client_drop(struct http_client *client, struct http_line *take_line) {
+    line_free(take_line);
+    mutex_lock(&client->mutex);
+    client->made--;
+    cond_signal(&client->given);
+    mutex_unlock(&client->mutex);
 }
 
 void http_client_give(struct http_client *client, struct http_line *take_line) {

@@ -307,7 +307,12 @@ static void give_line_back(struct http_exchange *exchange) {
         }
         curl_multi_remove_handle(exchange->line->multi, exchange->line->easy);
         curl_easy_reset(exchange->line->easy); /* no pointers to us stay behind */
-        http_client_give(exchange->client, exchange->line);
+        if (exchange->complete && exchange->result != CURLE_OK) {
+            http_client_drop(exchange->client,
+                             exchange->line); /* 7.88 refuses it after a name that did not resolve */
+        } else {
+            http_client_give(exchange->client, exchange->line);
+        }
         exchange->line = NULL;
     }
     curl_slist_free_all(exchange->fields);

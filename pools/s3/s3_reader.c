@@ -100,8 +100,14 @@ enum err s3_open_reader(struct pool *pool, struct op *op, const struct id *id,
     }
     s3_answer_init(&reader->answer);
     enum err err = s3_call_send(s3, op, &call, &reader->answer);
-    if (err == ERR_RANGE && options->offset == 0) {
+    if (err == ERR_PRECONDITION || (err == ERR_RANGE && !ranged)) {
+        err = op_fail(op, REASON_BAD_ANSWER, "the store refused a condition that was not asked");
+    } else if (err == ERR_RANGE && options->offset == 0) {
         err = read_empty(s3, op, name, &reader->answer);
+    } else if (err == OK && !ranged && http_exchange_status(reader->answer.exchange) != 200) {
+        /* 203 and 204 are not the object, 206 is a piece of it. */
+        err = op_fail(op, REASON_BAD_ANSWER, "the store answered a plain read with status %u",
+                      http_exchange_status(reader->answer.exchange));
     } else if (err == OK && ranged && !range_fits(reader->answer.exchange, options->offset)) {
         err = op_fail(op, REASON_BAD_ANSWER, "the store answered another range than asked");
     }

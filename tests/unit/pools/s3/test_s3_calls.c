@@ -427,6 +427,32 @@ START_TEST(a_dead_endpoint_is_known_soon) {
 }
 END_TEST
 
+/* Twice: 7.88's handles cannot be used again after a name that did not resolve. */
+START_TEST(an_endpoint_without_an_address_is_unreachable) {
+    struct pool *pool = s3_fixture_open("http://no-such-host.invalid", NULL);
+    expect_fault(get_only(pool, "x"), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    expect_fault(get_only(pool, "x"), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    ck_assert_int_eq(state_of(pool), POOL_UNAVAILABLE);
+    pool_unref(pool);
+}
+END_TEST
+
+START_TEST(a_plain_read_wants_status_200) {
+    const struct fake_answer answers[] = {
+        {.text = "HTTP/1.1 204 No Content\r\n\r\n"},
+        {.text = "HTTP/1.1 203 Changed\r\nContent-Length: 5\r\n\r\nhello"},
+        {.text = "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\n\r\nhello"},
+        {.text = "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"},
+        {.text = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n"},
+    };
+    struct scene scene = begin(answers, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        expect_fault(get_only(scene.pool, "x"), ERR_CORRUPT, REASON_BAD_ANSWER);
+    }
+    end(&scene);
+}
+END_TEST
+
 START_TEST(the_state_recovers) {
     const struct fake_answer answers[] = {{.after = FAKE_RESET}, {.after = FAKE_RESET}, {.after = FAKE_RESET},
                                           {.after = FAKE_RESET}, {.after = FAKE_RESET}, {.text = OK_HELLO}};
@@ -542,6 +568,8 @@ TCase *s3_calls_case(void) {
     tcase_add_test(tcase, a_silent_store_costs_the_deadline_only);
     tcase_add_test(tcase, a_cancelled_read_ends);
     tcase_add_test(tcase, a_dead_endpoint_is_known_soon);
+    tcase_add_test(tcase, an_endpoint_without_an_address_is_unreachable);
+    tcase_add_test(tcase, a_plain_read_wants_status_200);
     tcase_add_test(tcase, the_state_recovers);
     tcase_add_test(tcase, a_failing_store_is_not_down);
     tcase_add_test(tcase, any_status_ends_being_down);
