@@ -74,13 +74,17 @@ static void log_library(void *context, const char *format, va_list arguments) {
 static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *limits,
                                        struct exchanges *exchanges) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem pool[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)limits->poll_threads, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    if (limits->poll_threads < 2) {
-        pool[0].option = MHD_OPTION_END; /* a pool of one is refused */
+    struct MHD_OptionItem more[3] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned count = 0;
+    if (limits->poll_threads > 1) { /* a pool of one is refused */
+        more[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)limits->poll_threads, NULL};
     }
+#if MHD_VERSION >= 0x01000000
+    /* Folded fields and other leniencies: refused by the library itself; 0.9.75 leaves them to the screen. */
+    more[count++] = (struct MHD_OptionItem){MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL};
+#endif
+    more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_call, exchanges,           /* */
                             MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,               /* */
                             MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,                    /* */
@@ -91,7 +95,7 @@ static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *lim
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, exchanges,
                             MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, exchanges,
                             MHD_OPTION_UNESCAPE_CALLBACK, exchange_keep_escapes, exchanges, /* */
-                            MHD_OPTION_ARRAY, pool,                                         /* */
+                            MHD_OPTION_ARRAY, more,                                         /* */
                             MHD_OPTION_END);
 }
 

@@ -47,13 +47,20 @@ static void refused(const char *request, unsigned status) {
     close(fd);
 }
 
+/* Version 1.0 of the library refuses other codings itself, before the screen. */
+#if MHD_VERSION >= 0x01000000
+#define CODING_STATUS 400
+#else
+#define CODING_STATUS 501
+#endif
+
 START_TEST(ambiguous_requests_are_refused_and_closed) {
     refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\n12345", 400);
     refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n12345", 400);
     refused("PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400);
-    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501);
-    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 501);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", CODING_STATUS);
+    refused("PUT /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", CODING_STATUS);
     refused("GET /text HTTP/1.1\r\n\r\n", 400);
     refused("GET /text HTTP/1.1\r\n" HOST "Host: y\r\n\r\n", 400);
     refused("GET /text HTTP/1.1\r\nHost: evil.example.com\r\n\r\n", 400);

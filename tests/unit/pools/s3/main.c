@@ -13,6 +13,7 @@ int main(void) {
     suite_add_tcase(suite, s3_options_case());
     suite_add_tcase(suite, s3_calls_case());
     suite_add_tcase(suite, s3_writes_case());
+    suite_add_tcase(suite, s3_multipart_case());
     suite_add_tcase(suite, s3_list_case());
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -9,6 +9,7 @@ TCase *s3_errors_case(void);
 TCase *s3_options_case(void);
 TCase *s3_calls_case(void);
 TCase *s3_writes_case(void);
+TCase *s3_multipart_case(void);
 TCase *s3_list_case(void);
 
 #endif
