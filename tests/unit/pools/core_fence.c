@@ -5,6 +5,7 @@
 #include "pools/fence.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 static struct fence_table table;
 static struct op op;
@@ -137,6 +138,45 @@ START_TEST(waiters_wake_when_it_is_lowered) {
 }
 END_TEST
 
+struct listing_wait {
+    atomic_bool over;
+    struct op op;
+    bool in_time;
+};
+
+static void *wait_for_all(void *argument) {
+    struct listing_wait *listing = argument;
+    fence_wait_all_settled(&table, &listing->op);
+    listing->in_time = clock_now_ns() < listing->op.deadline_ns;
+    atomic_store(&listing->over, true);
+    return NULL;
+}
+
+/* A pool into which copies come without a pause can be listed: at every moment of this test one of two fills is settling. */
+START_TEST(waiting_for_all_is_waiting_for_those_that_settle_now) {
+    struct fence fences[2];
+    raise_fence(&fences[0], &one);
+    fence_settling(&table, &fences[0]);
+    struct listing_wait listing = {.over = false};
+    op_init(&listing.op, 0, 3 * NS_PER_S);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_all, &listing), 0);
+    unsigned settling = 0;
+    while (!atomic_load(&listing.over)) {
+        struct fence *next = &fences[!settling];
+        raise_fence(next, settling ? &one : &two);
+        fence_settling(&table, next);
+        fence_lower(&table, &fences[settling]);
+        settling = !settling;
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    ck_assert(listing.in_time);
+    ck_assert_uint_eq(atomic_load(&table.settling), 1);
+    fence_lower(&table, &fences[settling]);
+}
+END_TEST
+
 Suite *fence_suite(void) {
     Suite *suite = suite_create("fence");
     TCase *tcase = tcase_create("all");
@@ -147,6 +187,7 @@ Suite *fence_suite(void) {
     tcase_add_test(tcase, settling_is_per_key);
     tcase_add_test(tcase, a_wait_ends_with_the_op);
     tcase_add_test(tcase, waiters_wake_when_it_is_lowered);
+    tcase_add_test(tcase, waiting_for_all_is_waiting_for_those_that_settle_now);
     suite_add_tcase(suite, tcase);
     return suite;
 }

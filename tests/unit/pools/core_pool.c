@@ -252,6 +252,66 @@ START_TEST(fences_break_before_the_backend) {
 }
 END_TEST
 
+static enum err change(unsigned way, const struct fence *fence) {
+    struct write_options options = plain_options();
+    options.fence = fence;
+    struct commit_result result = {0};
+    bool existed = false;
+    uint64_t removed = 0;
+    switch (way) {
+    case 0:
+        return put("x", &options);
+    case 1: {
+        struct entry *entry = entry_of("x");
+        enum err err = pool_put_entry(pool, &op, &id, entry, NULL, fence, &result);
+        entry_unref(entry);
+        return err;
+    }
+    case 2:
+        return pool_remove(pool, &op, &id, NULL, &existed);
+    default:
+        return pool_empty(pool, &op, &removed);
+    }
+}
+
+/* A flight that looks while the backend is at work has seen the pool as it was before: its fence is broken when the call returns, also
+ * by a change that failed, because that may have been made all the same. */
+START_TEST(fences_break_after_the_backend_too) {
+    open_fake(&(struct pool_capabilities){0}, true);
+    struct id other = id_trusted("other", 5);
+    for (int failing = 0; failing < 2; failing++) {
+        fake->answer = failing ? reason_kind(REASON_IO) : OK;
+        struct fence fence = {0};
+        fake->fence_id = id;
+        fake->fence_to_raise = &fence;
+        ck_assert_int_eq(change((unsigned)_i, NULL), fake->answer);
+        ck_assert_ptr_null(fake->fence_to_raise);
+        ck_assert(!fence_holds(&fence));
+        fence_lower(&pool->fences, &fence);
+        fake->fence_id = other;
+        fake->fence_to_raise = &fence;
+        ck_assert_int_eq(change((unsigned)_i, NULL), fake->answer);
+        ck_assert(fence_holds(&fence) == (_i < 3)); /* another key's only when the pool is emptied */
+        fence_lower(&pool->fences, &fence);
+    }
+}
+END_TEST
+
+/* A copy is nothing new: whoever looks while one is put down has seen nothing old. */
+START_TEST(a_fill_breaks_no_fence_afterwards) {
+    open_fake(&(struct pool_capabilities){0}, true);
+    struct fence own, fence = {0};
+    ck_assert_int_eq(fence_raise(&pool->fences, &op, &own, &id), OK);
+    fake->fence_id = id;
+    fake->fence_to_raise = &fence;
+    ck_assert_int_eq(change((unsigned)_i, &own), OK);
+    ck_assert_ptr_null(fake->fence_to_raise);
+    ck_assert(fence_holds(&fence));
+    fence_lower(&pool->fences, &fence);
+    fence_lower(&pool->fences, &own);
+}
+END_TEST
+
 START_TEST(failures_are_signed_and_counted) {
     struct reader *reader = NULL;
     fake->answer = ERR_NOT_FOUND;
@@ -343,6 +403,8 @@ Suite *pool_suite(void) {
     tcase_add_test(tcase, late_digests);
     tcase_add_test(tcase, the_largest_object);
     tcase_add_loop_test(tcase, fences_break_before_the_backend, 0, 2);
+    tcase_add_loop_test(tcase, fences_break_after_the_backend_too, 0, 4);
+    tcase_add_loop_test(tcase, a_fill_breaks_no_fence_afterwards, 0, 2);
     tcase_add_test(tcase, failures_are_signed_and_counted);
     tcase_add_test(tcase, a_failed_listing_is_freed);
     tcase_add_test(tcase, listings_grow);

@@ -1,6 +1,8 @@
 /* core_pool_fake.c - see core_pool_fake.h. */
 #include "tests/unit/pools/core_pool_fake.h"
 
+#include "pools/base/must.h"
+
 #include <stdlib.h>
 
 static struct fake_pool *fake_of(struct pool *pool) {
@@ -66,12 +68,23 @@ static void watch(struct fake_pool *fake) {
     fake->fence_held_at_commit = fake->fence_to_watch && fence_holds(fake->fence_to_watch);
 }
 
+static void raise_wanted_fence(struct fake_pool *fake) {
+    struct fence *fence = fake->fence_to_raise;
+    fake->fence_to_raise = NULL;
+    if (fence) {
+        struct op op;
+        op_init(&op, 0, 0);
+        MUST(fence_raise(&fake->pool.fences, &op, fence, &fake->fence_id) == OK);
+    }
+}
+
 static enum err fake_commit(struct writer *writer, struct op *op, uint64_t size_bytes,
                             const uint8_t sha256[SHA256_BYTES], struct commit_result *ret_result) {
     struct fake_pool *fake = CONTAINER_OF(writer, struct fake_writer, writer)->fake;
     (void)sha256;
     fake->commits++;
     watch(fake);
+    raise_wanted_fence(fake);
     enum err err = answer(fake, op);
     if (err == OK) {
         *ret_result = (struct commit_result){.created = true};
@@ -117,6 +130,7 @@ static enum err fake_remove(struct pool *pool, struct op *op, const struct id *i
     (void)id;
     (void)condition;
     fake_of(pool)->removes++;
+    raise_wanted_fence(fake_of(pool));
     *ret_existed = true;
     return answer(fake_of(pool), op);
 }
@@ -133,6 +147,7 @@ static enum err fake_list(struct pool *pool, struct op *op, const char *prefix, 
 
 static enum err fake_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     fake_of(pool)->empties++;
+    raise_wanted_fence(fake_of(pool));
     *ret_removed = 3;
     return answer(fake_of(pool), op);
 }
@@ -157,6 +172,7 @@ static enum err fake_put_entry(struct pool *pool, struct op *op, const struct id
     (void)fence;
     fake_of(pool)->puts++;
     watch(fake_of(pool));
+    raise_wanted_fence(fake_of(pool));
     enum err err = answer(fake_of(pool), op);
     if (err == OK) {
         meta_copy(&ret_result->meta, &entry->meta);

@@ -11,6 +11,9 @@ struct fake_pool {
     uint64_t written_bytes;
     const struct fence *fence_to_watch;
     bool fence_held_at_commit; /* what the watched fence said when commit or put_entry arrived */
+    struct fence *
+        fence_to_raise; /* by the next commit, put_entry, remove or empty, on fence_id: a flight that looks meanwhile */
+    struct id fence_id;
     bool *closed;
 };
 
