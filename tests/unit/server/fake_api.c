@@ -18,7 +18,8 @@ struct kept {
     bool at_gate;
     /* of a source */
     uint64_t offset, length;
-    bool drip, drips, stuck, broken;
+    bool drip, drips, stuck, broken, nudged;
+    struct request *request; /* to wake when nudged */
 };
 
 static struct mutex mutex;
@@ -66,6 +67,14 @@ void fake_open_gate(void) {
     mutex_unlock(&mutex);
 }
 
+void fake_nudge(void) {
+    mutex_lock(&mutex);
+    for (unsigned i = 0; i < at_gate_count; i++) {
+        waker_wake(at_gate[i]->waker);
+    }
+    mutex_unlock(&mutex);
+}
+
 void fake_close_gate(void) {
     mutex_lock(&mutex);
     gate_is_open = false;
@@ -97,16 +106,22 @@ unsigned fake_entry_answers(void) {
     return count;
 }
 
-/* ERR_AGAIN and registered, or OK when the gate is open. */
-static enum err pass_gate(struct request *request, struct kept *kept) {
-    mutex_lock(&mutex);
-    bool open = gate_is_open;
-    if (!open && !kept->at_gate) {
+static void subscribe_locked(struct request *request, struct kept *kept) {
+    if (!kept->at_gate) {
         MUST(at_gate_count < GATE_MOST);
         at_gate[at_gate_count++] = request;
         kept->at_gate = true;
         arrivals++;
         cond_broadcast(&changed);
+    }
+}
+
+/* ERR_AGAIN and registered, or OK when the gate is open. */
+static enum err pass_gate(struct request *request, struct kept *kept) {
+    mutex_lock(&mutex);
+    bool open = gate_is_open;
+    if (!open) {
+        subscribe_locked(request, kept);
     }
     mutex_unlock(&mutex);
     return open ? OK : ERR_AGAIN;
@@ -169,6 +184,7 @@ void api_problem(struct request *request, struct response *response, struct op *
     response->fault = op->fault;
     response_header(response, "Content-Type", "application/problem+json");
     unsigned status = kind == ERR_UNAUTHENTICATED     ? 401
+                      : kind == ERR_FORBIDDEN         ? 403
                       : kind == ERR_URI_TOO_LONG      ? 414
                       : kind == ERR_HEADERS_TOO_LARGE ? 431
                       : kind == ERR_UNSUPPORTED       ? 501
@@ -247,6 +263,15 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
             return ERR_AGAIN;
         }
     }
+    if (kept->nudged) {
+        kept->drips = !kept->drips;
+        if (kept->drips) {
+            mutex_lock(&mutex);
+            subscribe_locked(request, kept);
+            mutex_unlock(&mutex);
+            return ERR_AGAIN;
+        }
+    }
     if (kept->offset >= middle && kept->broken) {
         return op_fail(op, REASON_IO, "broke in the middle");
     }
@@ -263,8 +288,12 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
     return OK;
 }
 
+/* kept is freed by api_finish. */
 static void close_source(void *context) {
-    (void)context; /* kept is freed by api_finish */
+    struct kept *kept = context;
+    if (kept->nudged) { /* as late as a wake may come: api_finish ends the subscription */
+        waker_wake(kept->request->waker);
+    }
 }
 
 static enum api_step answer_source(struct response *response, struct kept *kept, uint64_t length,
@@ -344,6 +373,11 @@ enum api_step api_run(struct request *request, struct response *response) {
     }
     if (has_prefix(request, "/dripping/", &number)) {
         kept->drip = true;
+        return answer_source(response, kept, number, true);
+    }
+    if (has_prefix(request, "/nudged/", &number)) {
+        kept->nudged = true;
+        kept->request = request;
         return answer_source(response, kept, number, true);
     }
     if (has_prefix(request, "/stuck/", &number)) {

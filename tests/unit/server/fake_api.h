@@ -14,6 +14,7 @@
  *   /dripping/N like source, but every second read says "again" and wakes itself
  *   /stuck/N    like source, but waits at the gate in the middle
  *   /broken/N   like source, but fails in the middle; /brokenstream/N of unknown length
+ *   /nudged/N   like source, but every second read says "again" and waits for a nudge; its close comes with a last wake
  *   /304        not modified, 1234 bytes long
  *   anything else is 404
  */
@@ -30,6 +31,8 @@ void fake_teardown(void);
 /* Wakes all who wait at the gate and lets everybody through until fake_close_gate. */
 void fake_open_gate(void);
 void fake_close_gate(void);
+/* Wakes all who wait at the gate or for a nudge, and lets nobody through. Any thread. */
+void fake_nudge(void);
 /* Waits until that many requests have come to the gate, whether or not they still stand there. */
 void fake_await_at_gate(unsigned count);
 /* Waits until every routed request was finished, `least` of them at least; returns how many there were. */

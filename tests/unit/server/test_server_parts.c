@@ -262,6 +262,44 @@ START_TEST(tokens_are_compared_whole) {
 }
 END_TEST
 
+START_TEST(origins_are_compared_with_the_host) {
+    static const char host[] = "localhost:8080";
+    static const struct {
+        const char *origin, *host;
+        enum err expected;
+    } rows[] = {
+        {NULL, host, OK}, /* no browser, or none of another site */
+        {"http://localhost:8080", host, OK},
+        {"http://LOCALHOST:8080", host, OK},
+        {"http://evil.example.com", host, ERR_FORBIDDEN},
+        {"http://localhost:8081", host, ERR_FORBIDDEN},
+        {"http://localhost", host, ERR_FORBIDDEN},
+        {"http://localhost:8080.example.com", host, ERR_FORBIDDEN},
+        {"http://example.com/localhost:8080", host, ERR_FORBIDDEN},
+        {"null", host, ERR_FORBIDDEN}, /* a sandboxed page */
+        {"", host, ERR_FORBIDDEN},
+        {"http://localhost:8080", NULL, ERR_FORBIDDEN},
+    };
+    static const enum http_method changing[] = {METHOD_PUT, METHOD_POST, METHOD_DELETE, METHOD_OTHER};
+    static const enum http_method safe[] = {METHOD_GET, METHOD_HEAD, METHOD_OPTIONS};
+    struct auth *open = auth_new(NULL), *closed = auth_new("abc");
+    struct op op;
+    op_init(&op, 0, 0);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        for (size_t m = 0; m < ARRAY_COUNT(changing); m++) {
+            enum err err = auth_check_origin(open, &op, changing[m], rows[i].origin, rows[i].host);
+            ck_assert_msg(err == rows[i].expected, "%s", rows[i].origin ? rows[i].origin : "(none)");
+            ck_assert_int_eq(auth_check_origin(closed, &op, changing[m], rows[i].origin, rows[i].host), OK);
+        }
+        for (size_t m = 0; m < ARRAY_COUNT(safe); m++) {
+            ck_assert_int_eq(auth_check_origin(open, &op, safe[m], rows[i].origin, rows[i].host), OK);
+        }
+    }
+    auth_free(open);
+    auth_free(closed);
+}
+END_TEST
+
 /* ---- names and configuration ---- */
 
 static char folder[] = "/tmp/lailad-config-XXXXXX";
@@ -381,6 +419,7 @@ int main(void) {
     tcase_add_test(tests, hosts_are_screened);
     tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
     tcase_add_test(tests, tokens_are_compared_whole);
+    tcase_add_test(tests, origins_are_compared_with_the_host);
     tcase_add_test(tests, names_are_expanded_once);
     tcase_add_test(tests, the_embedded_default_is_alpha_over_hdf5);
     tcase_add_test(tests, rest_bodies_get_only_listed_names);
