@@ -2,6 +2,7 @@
  *
  * Concurrency is ordered by the fake pools' gates: while a gate is closed the fetch stands still at a known place.
  */
+#include "pools/base/clock.h"
 #include "pools/base/hash.h"
 #include "pools/chain/flight_table.h"
 #include "tests/unit/pools/chain/chain_fixture.h"
@@ -190,6 +191,28 @@ START_TEST(readers_that_leave_do_not_end_the_flight) {
 }
 END_TEST
 
+/* The newest flight of tier 0 and those below it, down to tier `index`, wait for the same answer. */
+static bool walk_has_come_down_to(unsigned index) {
+    mutex_lock(&f.flights->mutex);
+    const struct flight *flight = f.flights->unfinished;
+    while (flight && !(flight->index == 0 && flight->in_table)) {
+        flight = flight->older;
+    }
+    for (unsigned i = 0; flight && i < index; i++) {
+        flight = flight->lower;
+    }
+    mutex_unlock(&f.flights->mutex);
+    return flight;
+}
+
+static void wait_for_walk_down_to(unsigned index) {
+    uint64_t deadline_ns = clock_now_ns() + 10 * NS_PER_S;
+    while (!walk_has_come_down_to(index)) {
+        ck_assert_msg(clock_now_ns() < deadline_ns, "the walk did not come down to tier %u", index);
+        sched_yield();
+    }
+}
+
 /* A fill that is about to commit (or a body still coming, `at_read`) when somebody writes locally. */
 static void write_during_flight(unsigned written_tier, bool remove, bool at_read, size_t bytes) {
     char *body = make_body(bytes, 1);
@@ -212,6 +235,9 @@ static void write_during_flight(unsigned written_tier, bool remove, bool at_read
     /* A reader that comes now does not join what began before the write. */
     client_start(&clients[1], &f, tiers, "k", NULL);
     enum err second = client_poll(&clients[1]);
+    if (remove) {
+        wait_for_walk_down_to(2); /* before the first flight may be over */
+    }
     fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
     fake_open_gate(f.pool[2], FAKE_GATE_READ);
     ck_assert_int_eq(client_finish(&clients[0]), OK);
