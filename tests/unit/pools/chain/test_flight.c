@@ -1,8 +1,7 @@
-/* test_flight.c - what many reads of one key do to each other, and what local writes do to a flight under way.
+/* test_flight.c - what many reads of one key do to each other. Writes in between: test_writes_during_flights.c.
  *
  * Concurrency is ordered by the fake pools' gates: while a gate is closed the fetch stands still at a known place.
  */
-#include "pools/base/clock.h"
 #include "pools/base/hash.h"
 #include "pools/chain/flight_table.h"
 #include "tests/unit/pools/chain/chain_fixture.h"
@@ -30,35 +29,6 @@ static void close_many(unsigned from, unsigned to) {
     for (unsigned i = from; i < to; i++) {
         client_close(&clients[i]);
     }
-}
-
-static enum err put_through_front_door(struct pool *pool, const char *id, const void *bytes, size_t count) {
-    struct op op;
-    op_init(&op, 0, 0);
-    struct id view = make_id(id);
-    struct write_options options = {.condition = NULL};
-    meta_init(&options.meta);
-    AUTO(pool_writer_close) struct pool_writer *writer = NULL;
-    enum err err = pool_open_writer(pool, &op, &view, &options, &writer);
-    if (!err) {
-        err = pool_writer_write(writer, &op, bytes, count);
-    }
-    struct commit_result result;
-    if (!err) {
-        err = pool_writer_commit(writer, &op, &result);
-    }
-    if (!err) {
-        meta_fini(&result.meta);
-    }
-    return err;
-}
-
-static void delete_through_front_door(struct pool *pool, const char *id) {
-    struct op op;
-    op_init(&op, 0, 0);
-    struct id view = make_id(id);
-    bool existed;
-    ck_assert_int_eq(pool_remove(pool, &op, &view, NULL, &existed), OK);
 }
 
 START_TEST(two_hundred_readers_of_a_cold_key_are_one_fetch) {
@@ -188,152 +158,6 @@ START_TEST(readers_that_leave_do_not_end_the_flight) {
     expect_stored(f.pool[0], "k", "x", 1, HOLD_CACHED);
     tiers_unref(tiers);
     fixture_stop(&f);
-}
-END_TEST
-
-/* The newest flight of tier 0 and those below it, down to tier `index`, wait for the same answer. */
-static bool walk_has_come_down_to(unsigned index) {
-    mutex_lock(&f.flights->mutex);
-    const struct flight *flight = f.flights->unfinished;
-    while (flight && !(flight->index == 0 && flight->in_table)) {
-        flight = flight->older;
-    }
-    for (unsigned i = 0; flight && i < index; i++) {
-        flight = flight->lower;
-    }
-    mutex_unlock(&f.flights->mutex);
-    return flight;
-}
-
-static void wait_for_walk_down_to(unsigned index) {
-    uint64_t deadline_ns = clock_now_ns() + 10 * NS_PER_S;
-    while (!walk_has_come_down_to(index)) {
-        ck_assert_msg(clock_now_ns() < deadline_ns, "the walk did not come down to tier %u", index);
-        sched_yield();
-    }
-}
-
-/* A fill that is about to commit (or a body still coming, `at_read`) when somebody writes locally. */
-static void write_during_flight(unsigned written_tier, bool remove, bool at_read, size_t bytes) {
-    char *body = make_body(bytes, 1);
-    fixture_start(&f, 3, true, 8 << 20);
-    fake_store(f.pool[2], "k", body, bytes, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-    if (at_read) {
-        fake_close_read_gate_at(f.pool[2], 0);
-    } else {
-        fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
-    }
-    start_many(tiers, 0, 1);
-    fake_wait_held(f.pool[2], at_read ? FAKE_GATE_READ : FAKE_GATE_OPEN, 1);
-    if (remove) {
-        delete_through_front_door(f.pool[written_tier], "k");
-    } else {
-        ck_assert_int_eq(put_through_front_door(f.pool[written_tier], "k", "new", 3), OK);
-    }
-
-    /* A reader that comes now does not join what began before the write. */
-    client_start(&clients[1], &f, tiers, "k", NULL);
-    enum err second = client_poll(&clients[1]);
-    if (remove) {
-        wait_for_walk_down_to(2); /* before the first flight may be over */
-    }
-    fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
-    fake_open_gate(f.pool[2], FAKE_GATE_READ);
-    ck_assert_int_eq(client_finish(&clients[0]), OK);
-    ck_assert_uint_eq(clients[0].body_bytes, bytes);
-    ck_assert_int_eq(client_finish(&clients[1]), OK);
-    if (remove) {
-        ck_assert_int_eq(second, ERR_AGAIN);
-        ck_assert_uint_eq(clients[1].body_bytes, bytes);
-        ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1); /* below the tier written to, walks still meet */
-    } else {
-        ck_assert_uint_eq(clients[1].body_bytes, 3);
-        ck_assert_mem_eq(clients[1].body, "new", 3);
-    }
-    close_many(0, 2);
-    fixture_settle(&f);
-    if (!remove) {
-        expect_stored(f.pool[written_tier], "k", "new", 3, HOLD_OWNED);
-        if (written_tier == 1) {
-            expect_stored(f.pool[0], "k", "new", 3, HOLD_CACHED);
-        }
-    }
-    tiers_unref(tiers);
-    fixture_stop(&f);
-    free(body);
-}
-
-START_TEST(a_put_during_a_flight_wins) {
-    const size_t sizes[] = {10, 300 * 1024};
-    for (int s = 0; s < 2; s++) {
-        for (unsigned tier = 0; tier < 2; tier++) {
-            write_during_flight(tier, false, false, sizes[s]);
-            write_during_flight(tier, false, true, sizes[s]);
-        }
-    }
-}
-END_TEST
-
-START_TEST(a_delete_during_a_flight_closes_it_to_new_readers) {
-    write_during_flight(0, true, false, 10);
-    write_during_flight(1, true, false, 10);
-}
-END_TEST
-
-START_TEST(a_delete_during_a_flight_is_not_undone) {
-    const size_t sizes[] = {10, 300 * 1024};
-    for (int s = 0; s < 2; s++) {
-        char *body = make_body(sizes[s], 1);
-        fixture_start(&f, 3, true, 8 << 20);
-        fake_store(f.pool[2], "k", body, sizes[s], HOLD_OWNED);
-        fake_close_read_gate_at(f.pool[2], 0);
-        struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-        start_many(tiers, 0, 1);
-        fake_wait_held(f.pool[2], FAKE_GATE_READ, 1);
-        delete_through_front_door(f.pool[1], "k");
-        struct op op;
-        op_init(&op, 0, 0);
-        uint64_t removed;
-        ck_assert_int_eq(pool_empty(f.pool[0], &op, &removed), OK);
-        fake_open_gate(f.pool[2], FAKE_GATE_READ);
-        ck_assert_int_eq(client_finish(&clients[0]), OK);
-        close_many(0, 1);
-        fixture_settle(&f);
-        expect_absent(f.pool[0], "k");
-        expect_absent(f.pool[1], "k");
-        ck_assert_uint_eq(atomic_load(&f.pool[0]->stats.fill_failures), 0);
-        tiers_unref(tiers);
-        fixture_stop(&f);
-        free(body);
-    }
-}
-END_TEST
-
-START_TEST(a_write_at_the_source_closes_the_flight) {
-    size_t bytes = 300 * 1024;
-    char *body = make_body(bytes, 1);
-    fixture_start(&f, 2, true, 8 << 20);
-    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
-    fake_close_read_gate_at(f.pool[1], 1000);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
-    start_many(tiers, 0, 1);
-    fake_wait_held(f.pool[1], FAKE_GATE_READ, 1);
-    ck_assert_int_eq(client_wait(&clients[0]), OK);
-    ck_assert_int_eq(put_through_front_door(f.pool[1], "k", "new", 3), OK);
-    client_start(&clients[1], &f, tiers, "k", NULL);
-    (void)client_poll(&clients[1]);
-    fake_open_gate(f.pool[1], FAKE_GATE_READ);
-    ck_assert_int_eq(client_finish(&clients[1]), OK);
-    ck_assert_uint_eq(clients[1].body_bytes, 3);
-    ck_assert_int_eq(client_finish(&clients[0]), OK);
-    ck_assert_mem_eq(clients[0].body, body, bytes); /* it finishes on what it began with */
-    close_many(0, 2);
-    fixture_settle(&f);
-    expect_stored(f.pool[0], "k", "new", 3, HOLD_CACHED); /* never the old one after the new one */
-    tiers_unref(tiers);
-    fixture_stop(&f);
-    free(body);
 }
 END_TEST
 
@@ -599,10 +423,6 @@ int main(void) {
     tcase_add_test(tcase, a_dead_origin_costs_two_fetches);
     tcase_add_test(tcase, not_found_is_shared);
     tcase_add_test(tcase, readers_that_leave_do_not_end_the_flight);
-    tcase_add_test(tcase, a_put_during_a_flight_wins);
-    tcase_add_test(tcase, a_delete_during_a_flight_closes_it_to_new_readers);
-    tcase_add_test(tcase, a_delete_during_a_flight_is_not_undone);
-    tcase_add_test(tcase, a_write_at_the_source_closes_the_flight);
     tcase_add_test(tcase, an_operation_after_the_answer_waits_for_the_copy);
     tcase_add_test(tcase, readers_tail_a_growing_stream);
     tcase_add_test(tcase, a_body_of_unknown_length_is_an_entry_when_small);
