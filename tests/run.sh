@@ -72,14 +72,19 @@ wanted() {
 }
 
 # ---- what it leaves behind: nothing ----
+end_servers() {
+    [ -d "$run_dir/swift/run" ] || return 0
+    tests/servers/stop "$run_dir/swift" && return 0
+    echo "tests/run.sh: Swift could not be ended" >&2
+    return 1
+}
+
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
     status=$?
     trap - EXIT INT TERM HUP
     if [ -n "$run_dir" ]; then
-        if [ -d "$run_dir/swift/run" ]; then
-            tests/servers/stop "$run_dir/swift" || echo "tests/run.sh: Swift could not be ended" >&2
-        fi
+        end_servers || status=1
         rm -rf "$run_dir"
     fi
     exit "$status"
@@ -159,14 +164,21 @@ build() {
     cmake --preset "$1" && cmake --build --preset "$1"
 }
 
-# tally NAME FILE : adds what a ctest -V log or the behaviour runner counted
+# tally NAME STATUS : adds what NAME's log counted. Whoever failed without a failed case counts as one.
 tally() {
-    counts=$(awk -f tests/tally.awk "$2")
-    # shellcheck disable=SC2086 # three numbers
-    count $counts
-    # shellcheck disable=SC2086
-    set -- "$1" $counts
-    printf '%-12s %s passed, %s failed, %s skipped\n' "$1" "$2" "$3" "$4"
+    # shellcheck disable=SC2046 # three numbers
+    set -- "$1" "$2" $(awk -f tests/tally.awk "$logs/$1.log")
+    if [ "$2" -ne 0 ] && [ "$4" -eq 0 ]; then set -- "$1" "$2" "$3" 1 "$5"; fi
+    count "$3" "$4" "$5"
+    printf '%-12s %s passed, %s failed, %s skipped\n' "$1" "$3" "$4" "$5"
+}
+
+# lint : each of its steps is a case
+lint() {
+    status=0
+    sh tests/lint/run.sh >"$logs/lint.log" 2>&1 </dev/null || status=$?
+    tally lint "$status"
+    if [ "$status" -ne 0 ]; then show_log lint; fi
 }
 
 # programs NAME PRESET [ctest options] : runs the check programs of a build
@@ -176,11 +188,10 @@ programs() {
     shift 2
     status=0
     ctest --test-dir "build/$preset" -V -j "$(nproc)" --timeout 300 "$@" >"$logs/$name.log" 2>&1 </dev/null || status=$?
-    tally "$name" "$logs/$name.log"
+    tally "$name" "$status"
     if [ "$status" -ne 0 ]; then
         grep -E ':[FE]:|Sanitizer|runtime error|\*\*\*' "$logs/$name.log" | head -n 60 || true
         show_log "$name" 40
-        [ "$failed" -gt 0 ] || count 0 1 0
     fi
 }
 
@@ -192,7 +203,7 @@ behaviour() {
     status=0
     LAILAD="$root/build/$preset/server/lailad" /usr/bin/python3 tests/behaviour/run.py "$@" \
         >"$logs/$name.log" 2>&1 </dev/null || status=$?
-    tally "$name" "$logs/$name.log"
+    tally "$name" "$status"
     if [ "$status" -ne 0 ]; then show_log "$name" 200; fi
 }
 
@@ -225,7 +236,7 @@ if wanted unit || wanted behaviour; then
     start_swift
 fi
 if wanted lint; then
-    if run lint sh tests/lint/run.sh; then count 1 0 0; else count 0 1 0; fi
+    lint
 fi
 if wanted unit || wanted behaviour; then
     built=yes
@@ -253,6 +264,8 @@ if wanted tsan; then
         count 0 1 0
     fi
 fi
+
+end_servers || count 0 1 0
 
 # ---- skipped tests ----
 unexplained=0
