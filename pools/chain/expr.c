@@ -109,13 +109,9 @@ static enum err parse_line(struct op *op, struct cursor *cursor, struct expr_lin
         }
         first_sign = sign;
         skip_spaces(cursor);
-        size_t right_at = cursor->at;
         err = take_nickname(op, cursor, right);
         if (err) {
             return err;
-        }
-        if (strcmp(left, right) == 0) {
-            return fail_here(op, cursor, right_at, "a pool cannot be its own origin");
         }
         err = sign == '<' ? add_link(op, links, left, right) : add_link(op, links, right, left);
         memcpy(left, right, sizeof left);

@@ -1,8 +1,9 @@
 /* expr.h - chain expressions: "alpha << hdf5 << s3" and "s3 >> hdf5 >> alpha" as text.
  *
  * Pure functions. One expression a line, blank lines skipped, spaces free. Mixed operators on a line, one pool with two
- * origins, a pool linked to itself, a bad nickname: ERR_INVALID (REASON_INVALID_CHAIN) naming line and column.
- * A line of one nickname wires nothing and is legal in a whole (it says "no proxy").
+ * origins, a bad nickname: ERR_INVALID (REASON_INVALID_CHAIN) naming line and column.
+ * A line of one nickname wires nothing and is legal in a whole (it says "no proxy"). Cycles parse, that of one pool included:
+ * whether links close one shows only beside the links that are there already (wiring_links.h), and has its own reason.
  */
 #ifndef POOLS_CHAIN_EXPR_H
 #define POOLS_CHAIN_EXPR_H

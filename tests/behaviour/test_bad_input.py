@@ -314,7 +314,6 @@ BAD_CHAINS = {
     "wrong_operator": "alpha < disk",
     "no_operator": "alpha disk",
     "two_origins": "alpha << disk\nalpha << other",
-    "to_itself": "alpha << alpha",
     "bad_nickname": "alpha << di sk",
     "odd_bytes": "alpha << \xff",
     "comma": "alpha << disk, other",

@@ -81,6 +81,7 @@ class Errors(ConfigCase):
 
     def test_a_cycle_in_the_chain(self):
         self.assert_refused(self.check('chain = "alpha << a << alpha"\n' + MEMORY), 1, ["chain", "alpha", "a"])
+        self.assert_refused(self.check('chain = "a << a"\n' + MEMORY), 1, ["chain", "a << a", "cycle"])
 
     def test_a_bad_expression_in_the_chain(self):
         for text in ("alpha <<", "alpha < a", "alpha << a >> alpha"):

@@ -62,6 +62,8 @@ class ProxyTo(WiringCase):
         self.assert_problem(self.http.put_json("/pools/d/proxy_to", {"pool": "d"}), 409, "proxy-cycle")
         self.assert_problem(self.http.wire("c << d << a"), 409, "proxy-cycle")
         self.assert_problem(self.replace("a << b\nb << a"), 409, "proxy-cycle")
+        self.assert_problem(self.http.wire("d << d"), 409, "proxy-cycle")
+        self.assert_problem(self.replace("d >> d"), 409, "proxy-cycle")
         self.assertEqual(self.chain(), before)
 
     def test_generation_and_if_match(self):

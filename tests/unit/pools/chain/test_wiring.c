@@ -160,6 +160,11 @@ START_TEST(a_cycle_is_refused_with_its_path) {
     ck_assert_int_eq(set("p0", "p0"), ERR_CONFLICT);
     ck_assert_ptr_nonnull(strstr(op.fault.detail, "p0 << p0"));
     ck_assert_int_eq(apply("p1 << p0", false), ERR_CONFLICT);
+    for (int replace = 0; replace < 2; replace++) { /* a cycle of one pool is a cycle by every road */
+        ck_assert_int_eq(apply("p0 << p0", replace), ERR_CONFLICT);
+        ck_assert_int_eq(op.fault.reason, REASON_PROXY_CYCLE);
+        ck_assert_ptr_nonnull(strstr(op.fault.detail, "p0 << p0"));
+    }
     ck_assert_uint_eq(expect_text("p0 << p1 << p2\n"), before);
     ck_assert_int_eq(apply("p2 << p1 << p0", true),
                      OK); /* the other way round is no cycle when it replaces */
