@@ -317,9 +317,7 @@ static enum err carry_out(struct store *store, struct store_request *request) {
 enum err store_settle(struct store *store, struct op *op) {
     store_let_go(store);
     if (atomic_load(&store->poisoned)) { /* perhaps within this batch, with changes that were never flushed */
-        char reason[OP_DETAIL_BYTES];
-        store_reason(store, reason);
-        return op_fail(op, REASON_IO, "%s", reason);
+        return store_fail_poisoned(store, op);
     }
     if (store->dirty) {
         enum err err = h5_file_flush(store->file, op);

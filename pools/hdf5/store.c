@@ -176,13 +176,23 @@ void store_poison(struct store *store, const char *sentence) {
     mutex_unlock(&store->mutex);
 }
 
-enum err store_check_writable(struct store *store, struct op *op) {
+/* Nothing but a new start mends it: no use in asking every second. */
+#define POISONED_RETRY_AFTER_S 60
+
+enum err store_fail_poisoned(struct store *store, struct op *op) {
     char reason[OP_DETAIL_BYTES];
+    store_reason(store, reason);
+    op_record(op, REASON_POOL_POISONED, "the pool takes no writes: %s", reason);
+    op->fault.retry_after_s = POISONED_RETRY_AFTER_S;
+    return reason_kind(REASON_POOL_POISONED);
+}
+
+enum err store_check_writable(struct store *store, struct op *op) {
     if (atomic_load(&store->poisoned)) {
-        store_reason(store, reason);
-        return op_fail(op, REASON_IO, "the pool takes no writes: %s", reason);
+        return store_fail_poisoned(store, op);
     }
     if (!atomic_load(&store->writable)) {
+        char reason[OP_DETAIL_BYTES];
         store_reason(store, reason);
         return op_fail(op, REASON_POOL_READ_ONLY, "%s", reason);
     }
@@ -251,9 +261,7 @@ static enum err await(struct store *store, struct op *op, uint64_t most_ns,
         return OK;
     }
     if (atomic_load(&store->poisoned)) {
-        char reason[OP_DETAIL_BYTES];
-        store_reason(store, reason);
-        return op_fail(op, REASON_IO, "%s", reason);
+        return store_fail_poisoned(store, op);
     }
     op_fail(op, REASON_LOADING, "the index of the file is still loading");
     op->fault.retry_after_s = 1;

@@ -109,7 +109,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
                     struct store **ret_store) MUST_USE;
 void store_close(struct store *store); /* every reader and writer is gone */
 DEFINE_AUTO(struct store, store_close)
-/* ERR_CONFLICT (REASON_POOL_READ_ONLY) or ERR_UNAVAILABLE (poisoned). */
+/* ERR_CONFLICT (REASON_POOL_READ_ONLY) or ERR_BUSY (REASON_POOL_POISONED). */
 enum err store_check_writable(struct store *store, struct op *op) MUST_USE;
 /* A reference to the resolved version of the id; ERR_NOT_FOUND recorded. */
 enum err store_get(struct store *store, struct op *op, const struct id *id,
@@ -137,6 +137,8 @@ bool store_let_go(struct store *store);
 void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
 /* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */
+/* Any thread, of a poisoned store: ERR_BUSY, with why. The write that met the failure itself gets that failure. */
+enum err store_fail_poisoned(struct store *store, struct op *op);
 enum err store_link(struct store *store, struct op *op, hid_t dataset, const char *name,
                     struct version *old) MUST_USE;
 /* Unlinks a record's dataset, holds it and stages the removal. */

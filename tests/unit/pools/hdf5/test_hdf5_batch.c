@@ -182,6 +182,13 @@ START_TEST(a_failed_flush_fails_the_whole_batch) {
     ck_assert_int_eq(removal.request.request.result, ERR_UNAVAILABLE);
     ck_assert(!has("a"));
     ck_assert(has("gone"));
+    /* From now on it is the pool that is in no state to write, and says so: 503. */
+    struct op op;
+    op_init(&op, 0, 0);
+    ck_assert_int_eq(store_check_writable(store, &op), ERR_BUSY);
+    ck_assert_int_eq(op.fault.reason, REASON_POOL_POISONED);
+    ck_assert_uint_gt(op.fault.retry_after_s, 0);
+    ck_assert_ptr_nonnull(strstr(op.fault.detail, "it has to be opened again"));
     close_store();
 }
 END_TEST
@@ -201,8 +208,8 @@ START_TEST(a_flush_that_fails_within_the_batch_fails_what_came_before) {
     store_run_batch(store, &batch);
     ck_assert(atomic_load(&store->poisoned));
     ck_assert_int_eq(large.request.request.result, ERR_UNAVAILABLE);
-    ck_assert_int_eq(small.request.request.result, ERR_UNAVAILABLE);
-    ck_assert_int_eq(small.op.fault.reason, REASON_IO);
+    ck_assert_int_eq(small.request.request.result, ERR_BUSY);
+    ck_assert_int_eq(small.op.fault.reason, REASON_POOL_POISONED);
     ck_assert(!has("small"));
     close_store();
 }
