@@ -136,9 +136,9 @@ bool store_let_go(struct store *store);
 /* At the end, when there are no readers. */
 void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
-/* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */
 /* Any thread, of a poisoned store: ERR_BUSY, with why. The write that met the failure itself gets that failure. */
 enum err store_fail_poisoned(struct store *store, struct op *op);
+/* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */
 enum err store_link(struct store *store, struct op *op, hid_t dataset, const char *name,
                     struct version *old) MUST_USE;
 /* Unlinks a record's dataset, holds it and stages the removal. */
