@@ -46,6 +46,12 @@ WRONG = {
     "toml_key_twice": ('data_dir = "a"\ndata_dir = "b"\n', 2, ["data_dir"]),
     "toml_table_twice": (MEMORY + MEMORY, 3, []),
     "toml_nonsense": ("\n\n{]\n", 3, []),
+    "toml_key_beyond_ascii": ("\ngröße = 1\n", 2, ["key", "ö"]),
+    "toml_table_beyond_ascii": ('[pools.ä]\nkind = "memory"\n', 1, ["key", "ä"]),
+    "toml_value_beyond_ascii": ("listen = ä\n", 1, ["value"]),
+    "toml_key_of_many_parts": ("\n" + "a." * 100000 + "a = 1\n", 2, ["dots"]),
+    "toml_table_of_many_parts": ("[" + "a." * 100000 + "a]\n", 1, ["dots"]),
+    "toml_values_nested_deeply": ("chain = " + "[" * 100000 + "]" * 100000 + "\n", 1, ["nested"]),
 }
 
 
@@ -242,7 +248,8 @@ class Addresses(ConfigCase):
     def test_with_a_token(self):
         daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a long enough token")
         self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
-        self.assertEqual(daemon.client(headers={"Authorization": "Bearer wrong"}).get("/pools").status, 401)
+        with daemon.client(headers={"Authorization": "Bearer wrong"}) as stranger:
+            self.assertEqual(stranger.get("/pools").status, 401)
 
 
 class Token(Case):
