@@ -61,18 +61,18 @@ static void tell_pools(struct wiring *wiring, const struct links *with, const st
     }
 }
 
-/* Steps 3 and 4. Takes the links' memory on success and leaves the old in its place for the caller to free. dropped_pool: goes
- * from state.db in the same step; NULL = none. */
-static enum err publish_without(struct wiring *wiring, struct op *op, struct links *links,
-                                const char *dropped_pool) {
-    struct state_wiring saved = {.links = links->rows,
-                                 .count = links->count,
-                                 .generation = links->generation,
-                                 .chain_text = wiring->chain_text};
-    enum err err = state_save_wiring(wiring->state, op, &saved, dropped_pool);
-    if (err) {
-        return err;
-    }
+/* Step 3. dropped_pool: goes from state.db in the same step; NULL = none. */
+static enum err save(struct wiring *wiring, struct op *op, const struct links *links,
+                     const char *dropped_pool) {
+    const struct state_wiring saved = {.links = links->rows,
+                                       .count = links->count,
+                                       .generation = links->generation,
+                                       .chain_text = wiring->chain_text};
+    return state_save_wiring(wiring->state, op, &saved, dropped_pool);
+}
+
+/* Step 4. Takes the links' memory and leaves the old in its place for the caller to free. */
+static void publish(struct wiring *wiring, struct links *links) {
     struct map empty;
     tiers_table_init(&empty);
     mutex_lock(&wiring->mutex);
@@ -86,11 +86,15 @@ static enum err publish_without(struct wiring *wiring, struct op *op, struct lin
     tell_pools(wiring, &wiring->links, &old, true);
     tell_pools(wiring, &old, &wiring->links, false);
     *links = old;
-    return OK;
 }
 
-static enum err publish(struct wiring *wiring, struct op *op, struct links *links) {
-    return publish_without(wiring, op, links, NULL);
+static enum err save_and_publish(struct wiring *wiring, struct op *op, struct links *links,
+                                 const char *dropped_pool) {
+    enum err err = save(wiring, op, links, dropped_pool);
+    if (!err) {
+        publish(wiring, links);
+    }
+    return err;
 }
 
 static enum err check_exists(struct wiring *wiring, struct op *op, const char *nickname) {
@@ -142,7 +146,7 @@ enum err wiring_set(struct wiring *wiring, struct op *op, const char *nickname, 
             prepare_set(wiring, op, nickname, wanted, fail_on_tier_error && wanted[0], if_generation, &links);
     }
     if (!err) {
-        err = publish(wiring, op, &links);
+        err = save_and_publish(wiring, op, &links, NULL);
     }
     if (!err) {
         read_link(&wiring->links, nickname, ret_link);
@@ -200,7 +204,7 @@ enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_li
         err = prepare_apply(wiring, op, wanted, replace, &links);
     }
     if (!err) {
-        err = publish(wiring, op, &links);
+        err = save_and_publish(wiring, op, &links, NULL);
     }
     end_change(wiring);
     links_fini(&links);
@@ -214,7 +218,7 @@ enum err wiring_drop_pool(void *context, struct op *op, const char *nickname) {
     if (!err) {
         links_drop(&links, nickname);
         /* Also without a row: the remembered tiers hold the pool. */
-        err = publish_without(wiring, op, &links, nickname);
+        err = save_and_publish(wiring, op, &links, nickname);
     }
     end_change(wiring);
     links_fini(&links);
@@ -324,14 +328,14 @@ static enum err clear_vanished(struct wiring *wiring, struct op *op, struct link
     return err;
 }
 
-/* Generations go on from the saved ones; a restart that changes nothing raises none. */
+/* Generations go on from the saved ones; a restart that changes nothing raises none. Never saved and no text is the same, too. */
 static enum err start_links(struct wiring *wiring, struct op *op, const struct state_wiring *saved,
-                            struct links *links) {
+                            struct links *links, bool *ret_changed) {
+    const char *saved_text = saved->chain_text ? saved->chain_text : "";
     bool changed = false;
-    bool restored = saved->chain_text && strcmp(saved->chain_text, wiring->chain_text) == 0;
     links->generation++;
     enum err err = clear_vanished(wiring, op, links, &changed);
-    if (!err && !restored) {
+    if (!err && strcmp(saved_text, wiring->chain_text) != 0) {
         struct expr_links wanted = {0};
         changed = true;
         err = expr_parse(op, wiring->chain_text, strlen(wiring->chain_text), &wanted);
@@ -343,6 +347,7 @@ static enum err start_links(struct wiring *wiring, struct op *op, const struct s
     if (!changed) {
         links->generation = saved->generation;
     }
+    *ret_changed = changed;
     return err ? err : links_check(links, op);
 }
 
@@ -359,9 +364,13 @@ enum err wiring_start(struct wiring *wiring, struct op *op, const char *chain_te
     }
     struct links links = {
         .rows = saved.links, .count = saved.count, .room = saved.count, .generation = saved.generation};
-    err = start_links(wiring, op, &saved, &links);
+    bool changed = false;
+    err = start_links(wiring, op, &saved, &links, &changed);
+    if (!err && changed) { /* else a full disk would keep the daemon from starting for nothing */
+        err = save(wiring, op, &links, NULL);
+    }
     if (!err) {
-        err = publish(wiring, op, &links);
+        publish(wiring, &links);
     }
     links_fini(&links);
     free(saved.chain_text);

@@ -22,7 +22,7 @@ void wiring_free(struct wiring *wiring);
 DEFINE_AUTO(struct wiring, wiring_free)
 
 /* At start-up: the saved wiring, unless chain_text differs from the text it started with; then chain_text wins. Links to vanished
- * pools are cleared and logged. */
+ * pools are cleared and logged. state.db is written only when one of the two changed something. */
 enum err wiring_start(struct wiring *wiring, struct op *op, const char *chain_text) MUST_USE;
 
 struct link {

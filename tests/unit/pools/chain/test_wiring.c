@@ -321,6 +321,38 @@ START_TEST(a_pool_that_cannot_be_dropped_keeps_its_link) {
 }
 END_TEST
 
+/* As on a full disk: a start that changes nothing must not need to write. */
+START_TEST(a_start_saves_only_what_differs) {
+    start(3, "p0 << p1");
+    ck_assert_int_eq(set("p1", "p2"), OK);
+    change_database("CREATE TRIGGER full BEFORE INSERT ON wiring BEGIN SELECT RAISE(ABORT, 'full'); END");
+    restart(3, "p0 << p1");
+    expect_text("p0 << p1 << p2\n");
+    ck_assert(is_evictable("p0") && is_evictable("p1"));
+    close_all();
+    open_pools(3);
+    ck_assert_int_eq(wiring_start(wiring, &op, "p0 << p2"), ERR_UNAVAILABLE);
+    close_all();
+    open_pools(2); /* p2 has vanished */
+    ck_assert_int_eq(wiring_start(wiring, &op, "p0 << p1"), ERR_UNAVAILABLE);
+    change_database("DROP TRIGGER full");
+    restart(2, "p0 << p1");
+    expect_text("p0 << p1\n");
+}
+END_TEST
+
+START_TEST(a_first_start_without_a_chain_saves_nothing) {
+    open_pools(2);
+    change_database("CREATE TRIGGER full BEFORE INSERT ON wiring BEGIN SELECT RAISE(ABORT, 'full'); END");
+    ck_assert_int_eq(wiring_start(wiring, &op, ""), OK);
+    expect_text("");
+    change_database("DROP TRIGGER full");
+    ck_assert_int_eq(set("p0", "p1"), OK);
+    restart(2, "");
+    expect_text("p0 << p1\n");
+}
+END_TEST
+
 START_TEST(a_pool_that_is_proxied_to_cannot_go) {
     start(2, "");
     struct pool *pool = NULL;
@@ -410,6 +442,8 @@ int main(void) {
     tcase_add_test(tcase, the_wiring_survives_a_restart_unless_the_config_changed);
     tcase_add_test(tcase, links_to_vanished_pools_are_cleared);
     tcase_add_test(tcase, tiers_are_remembered_until_a_change_and_then_kept_by_their_readers);
+    tcase_add_test(tcase, a_start_saves_only_what_differs);
+    tcase_add_test(tcase, a_first_start_without_a_chain_saves_nothing);
     tcase_add_test(tcase, a_pool_that_is_proxied_to_cannot_go);
     tcase_add_loop_test(tcase, a_pool_that_cannot_be_dropped_keeps_its_link, 0, 2);
     tcase_add_test(tcase, sixty_four_tiers_and_not_too_many);
