@@ -32,7 +32,7 @@ struct fake {
     unsigned open_failures;
     enum reason fill_reason;
     uint64_t cut_after;
-    bool cut_lies, hide_length, wrong_digest, proves_not_owned, evictable;
+    bool cut_lies, hide_length, wrong_digest, refuses_peeks, proves_not_owned, evictable;
 };
 
 static struct fake *fake_of(struct pool *pool) {
@@ -175,11 +175,12 @@ static enum err fake_peek(struct pool *pool, const struct id *id, struct entry *
     struct fake *fake = fake_of(pool);
     mutex_lock(&fake->mutex);
     struct stored *stored = *find_locked(fake, id->text);
-    if (stored) {
+    bool refuses = fake->refuses_peeks;
+    if (stored && !refuses) {
         *ret_entry = entry_ref(stored->entry);
     }
     mutex_unlock(&fake->mutex);
-    return stored ? OK : ERR_NOT_FOUND;
+    return refuses ? ERR_AGAIN : stored ? OK : ERR_NOT_FOUND;
 }
 
 static enum err fake_peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) {
@@ -460,6 +461,10 @@ void fake_hide_length(struct pool *pool, bool hide) {
 
 void fake_wrong_digest(struct pool *pool, bool wrong) {
     WITH_LOCK(fake->wrong_digest = wrong);
+}
+
+void fake_refuse_peeks(struct pool *pool, bool refuse) {
+    WITH_LOCK(fake->refuses_peeks = refuse);
 }
 
 void fake_prove_not_owned(struct pool *pool, bool proves) {

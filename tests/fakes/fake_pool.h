@@ -39,6 +39,8 @@ void fake_cut_bodies(struct pool *pool, uint64_t after_bytes, bool lying);
 /* Readers promise no length / a wrong digest. */
 void fake_hide_length(struct pool *pool, bool hide);
 void fake_wrong_digest(struct pool *pool, bool wrong);
+/* Peeks say ERR_AGAIN, as of a pool that is still loading. */
+void fake_refuse_peeks(struct pool *pool, bool refuse);
 void fake_prove_not_owned(struct pool *pool, bool proves);
 
 void fake_close_gate(struct pool *pool, enum fake_gate gate);

@@ -45,6 +45,38 @@ START_TEST(every_tier_that_missed_gets_a_copy) {
 }
 END_TEST
 
+static void expect_looks(struct pool *pool, unsigned hits, unsigned misses) {
+    ck_assert_uint_eq(atomic_load(&pool->stats.hits), hits);
+    ck_assert_uint_eq(atomic_load(&pool->stats.misses), misses);
+}
+
+/* The head is looked at twice, by the reader and then behind the fence by its flight. */
+START_TEST(a_cold_read_is_one_miss_a_tier) {
+    bool refuses = _i;
+    fixture_start(&f, 3, true, 0);
+    fake_refuse_peeks(f.pool[0], refuses);
+    fake_store(f.pool[2], "k", "hello", 5, HOLD_OWNED);
+    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
+    expect_read(&f, tiers, "k", "hello", 5);
+    expect_looks(f.pool[0], 0, 1);
+    expect_looks(f.pool[1], 0, 1);
+    expect_looks(f.pool[2], 1, 0);
+    fixture_settle(&f);
+    expect_read(&f, tiers, "k", "hello", 5);
+    expect_looks(f.pool[0], 1, 1);
+    expect_looks(f.pool[1], 0, 1);
+    tiers_unref(tiers);
+    struct tiers *alone = fixture_tiers(&f, 1, 1, 1);
+    struct client client;
+    client_start(&client, &f, alone, "nowhere", NULL);
+    ck_assert_int_eq(client_finish(&client), ERR_NOT_FOUND);
+    client_close(&client);
+    expect_looks(f.pool[1], 0, 2);
+    tiers_unref(alone);
+    fixture_stop(&f);
+}
+END_TEST
+
 START_TEST(a_hit_stops_the_walk) {
     fixture_start(&f, 3, false, 0);
     fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
@@ -414,6 +446,7 @@ int main(void) {
     TCase *tcase = tcase_create("cascade");
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, every_tier_that_missed_gets_a_copy);
+    tcase_add_loop_test(tcase, a_cold_read_is_one_miss_a_tier, 0, 2);
     tcase_add_test(tcase, a_hit_stops_the_walk);
     tcase_add_test(tcase, empty_bodies_are_values);
     tcase_add_test(tcase, a_miss_everywhere_is_absent);
