@@ -29,6 +29,11 @@ static const struct option options[] = {
      .type = OPTION_BYTES,
      .least = 1 << 20,
      .sentence = "The file does not grow beyond this. Unset = no limit."},
+    {.name = "hot_max_bytes",
+     .type = OPTION_BYTES,
+     .default_text = "16MiB",
+     .sentence =
+         "Memory for small entries read lately, which are then served without a look at the file. 0 = none."},
     {.name = "read_only", .type = OPTION_FLAG, .default_text = "false", .sentence = "Never change the file."},
 };
 
@@ -292,7 +297,8 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
         .read_only = settings_flag(settings, "read_only"),
         .limits = {.max_bytes = settings_number(settings, "max_bytes"),
                    .max_entries = settings_number(settings, "max_entries"),
-                   .max_file_bytes = settings_number(settings, "max_file_bytes")},
+                   .max_file_bytes = settings_number(settings, "max_file_bytes"),
+                   .hot_max_bytes = settings_number(settings, "hot_max_bytes")},
     };
     struct hdf5_pool *self = calloc(1, sizeof *self);
     if (!self) {

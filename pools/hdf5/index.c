@@ -24,10 +24,11 @@ static bool record_equal(const struct map_node *node, const void *key) {
     return record->id_bytes == id->bytes && memcmp(record->id, id->text, id->bytes) == 0;
 }
 
-void index_init(struct index *index) {
+void index_init(struct index *index, uint64_t hot_max_bytes) {
     memset(index, 0, sizeof *index);
     mutex_init(&index->mutex, RANK_KIND);
     map_init(&index->map, record_equal);
+    hot_init(&index->hot, hot_max_bytes);
     STAILQ_INIT(&index->staged);
     TAILQ_INIT(&index->unresolved);
     TAILQ_INIT(&index->cached);
@@ -51,15 +52,42 @@ void index_fini(struct index *index) {
     mutex_fini(&index->mutex);
 }
 
+static struct version *find_locked(struct index *index, const struct id *id) {
+    struct map_node *node = map_find(&index->map, id->hash, id);
+    return node ? record_of(node)->current : NULL;
+}
+
 struct version *index_get(struct index *index, const struct id *id) {
     mutex_lock(&index->mutex);
-    struct map_node *node = map_find(&index->map, id->hash, id);
-    struct version *version = node ? record_of(node)->current : NULL;
+    struct version *version = find_locked(index, id);
     if (version) {
         version_ref(version);
     }
     mutex_unlock(&index->mutex);
     return version;
+}
+
+struct version *index_get_hot(struct index *index, const struct id *id, struct entry **ret_entry) {
+    *ret_entry = NULL;
+    mutex_lock(&index->mutex);
+    struct version *version = find_locked(index, id);
+    if (version) {
+        version_ref(version);
+        *ret_entry = hot_get(version);
+    }
+    mutex_unlock(&index->mutex);
+    return version;
+}
+
+void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry) {
+    struct entry *fallen[HOT_MOST_FALLEN];
+    mutex_lock(&index->mutex);
+    bool is_current = find_locked(index, id) == version;
+    unsigned count = is_current ? hot_keep(&index->hot, version, entry, fallen) : 0;
+    mutex_unlock(&index->mutex);
+    while (count) {
+        entry_unref(fallen[--count]);
+    }
 }
 
 /* ---- walking in hash order ---- */
@@ -291,6 +319,7 @@ void index_replace(struct index *index, struct record *record, struct version *t
     enter_list(index, record, take_version);
     mutex_lock(&index->mutex);
     struct version *old = record->current;
+    hot_cool(&index->hot, old);
     record->current = take_version;
     if (!take_version) {
         map_remove(&index->map, &record->node);
@@ -309,6 +338,7 @@ void index_publish(struct index *index) {
     mutex_lock(&index->mutex);
     STAILQ_FOREACH(record, &done, in_staged) {
         struct version *old = record->current;
+        hot_cool(&index->hot, old);
         record->current = record->next;
         record->next = old; /* let go below, outside the lock */
         if (!record->current) {

@@ -12,13 +12,14 @@
  *
  * A record waits in one list at most: unresolved (found by the scan), or cached (the order of eviction).
  *
- * Locks: one mutex (RANK_KIND) around the map's shape and the current pointers, never held during I/O.
+ * Locks: one mutex (RANK_KIND) around the map's shape, the current pointers and what is hot (hot.h), never held during I/O.
  */
 #ifndef POOLS_HDF5_INDEX_H
 #define POOLS_HDF5_INDEX_H
 
 #include "pools/base/map.h"
 #include "pools/base/mutex.h"
+#include "pools/hdf5/hot.h"
 #include "pools/hdf5/version.h"
 #include "pools/pool.h"
 
@@ -51,6 +52,7 @@ struct usage {
 struct index {
     struct mutex mutex;
     struct map map;
+    struct hot hot;
     struct record_stack staged;
     struct record_queue unresolved;
     struct record_queue cached; /* oldest first */
@@ -58,11 +60,15 @@ struct index {
     atomic_uint_fast64_t entries, bytes; /* as published; an unresolved one counts no bytes */
 };
 
-void index_init(struct index *index);
+void index_init(struct index *index, uint64_t hot_max_bytes);
 void index_fini(struct index *index); /* no other thread looks any more */
 
 /* Any thread: a reference to the current version, NULL when there is none. */
 struct version *index_get(struct index *index, const struct id *id);
+/* The same with a reference to its entry when that is hot, else *ret_entry is NULL. */
+struct version *index_get_hot(struct index *index, const struct id *id, struct entry **ret_entry);
+/* The entry was read from the version: it becomes hot, if the version is still shown. */
+void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry);
 /* One page in hash order. The cursor is the last hash given and how many of that very hash, under this process's tag. */
 enum err index_list(struct index *index, struct op *op, const char *prefix, const char *cursor,
                     unsigned limit, struct listing *ret_listing) MUST_USE;

@@ -291,11 +291,17 @@ static enum err peek_version(const struct version *version, struct entry **ret_e
 
 enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
-    struct version *version = index_get(&store->index, id);
+    struct version *version = index_get_hot(&store->index, id, ret_entry);
     if (!version) {
         return complete ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    enum err err = peek_version(version, ret_entry);
+    enum err err = OK;
+    if (!*ret_entry) {
+        err = peek_version(version, ret_entry);
+        if (!err) {
+            index_keep_hot(&store->index, id, version, *ret_entry);
+        }
+    }
     if (err == OK && !atomic_load_explicit(&version->touched, memory_order_relaxed)) {
         atomic_store_explicit(&version->touched, true, memory_order_relaxed);
     }

@@ -109,7 +109,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     store->limits = options->limits;
     mutex_init(&store->mutex, RANK_KIND_INNER);
     cond_init(&store->loading);
-    index_init(&store->index);
+    index_init(&store->index, options->limits.hot_max_bytes);
     commit_init(&store->commit, &commit_ops, store);
     SLIST_INIT(&store->released);
     STAILQ_INIT(&store->new_held);

@@ -44,6 +44,7 @@ STAILQ_HEAD(held_queue, held);
 
 struct store_limits {
     uint64_t max_bytes, max_entries, max_file_bytes; /* 0 = none */
+    uint64_t hot_max_bytes;                          /* hot.h; 0 = keeps none */
 };
 
 struct store {

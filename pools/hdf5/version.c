@@ -37,6 +37,9 @@ struct version *version_new(struct h5_file *file, const struct placement *placem
     version->created_ms = from->created_ms;
     version->stored_ms = from->stored_ms;
     version->extension = from->extension ? blob_ref(from->extension) : NULL;
+    version->hot = NULL;
+    version->is_hot = false;
+    version->read_again = false;
     memcpy(version->sha256, from->sha256, SHA256_BYTES);
     memcpy(version->texts, from->content_type, type_bytes);
     memcpy(version->texts + type_bytes, from->content_encoding, encoding_bytes);
@@ -61,6 +64,7 @@ bool version_unref(struct version *version) {
     if (before > 1) {
         return retired && before == 2;
     }
+    entry_unref(version->hot);
     blob_unref(version->extension);
     h5_file_unref(version->file);
     free(version);

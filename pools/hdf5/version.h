@@ -15,6 +15,7 @@
 #include "pools/entry.h"
 
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 struct h5_file;
 
@@ -43,7 +44,12 @@ struct version {
     struct blob *extension;
     uint8_t sha256[SHA256_BYTES];
     uint8_t learned[SHA256_BYTES];
-    char texts[]; /* content type, content encoding, validator: each with its NUL */
+    /* hot.h; under the index's lock until the last reference goes */
+    struct entry *hot; /* one reference, NULL = none */
+    TAILQ_ENTRY(version) in_hot;
+    bool is_hot;     /* in the queue */
+    bool read_again; /* since the queue last passed it */
+    char texts[];    /* content type, content encoding, validator: each with its NUL */
 };
 
 /* The place of a body, without its metadata. */
