@@ -6,6 +6,7 @@
 
 #include "pools/base/percent.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,25 +19,28 @@
 struct decoder {
     struct op *op;
     char *next;
+    bool
+        is_literal; /* no escape and nothing beyond ASCII in the whole target: every text stands for itself */
 };
 
-static bool is_target_byte(unsigned char byte) {
-    return byte > 0x20 && byte != 0x7f && byte != '#';
-}
-
-/* Neither an escape nor a byte beyond ASCII: most texts, and the hit path has no time for more. */
-static bool is_literal(const char *raw, size_t bytes) {
-    bool is_plain = true;
+/* One look at every byte tells whether the target may be parsed at all and whether it must be decoded: most need not be. Without
+ * branches, so that the compiler looks at many bytes at once. */
+static bool look_through(const char *raw, size_t bytes, bool *ret_is_literal) {
+    uint8_t unsound = 0;
+    uint8_t coded = 0;
     for (size_t i = 0; i < bytes; i++) {
-        is_plain = is_plain && raw[i] != '%' && (unsigned char)raw[i] < 0x80;
+        uint8_t byte = (uint8_t)raw[i];
+        unsound |= (uint8_t)((byte <= 0x20) | (byte == 0x7f) | (byte == '#'));
+        coded |= (uint8_t)((byte >= 0x80) | (byte == '%'));
     }
-    return is_plain;
+    *ret_is_literal = !coded;
+    return !unsound;
 }
 
 static enum err decode(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
                        size_t bytes, struct target_text *ret_text) {
     size_t decoded = bytes;
-    if (is_literal(raw, bytes)) {
+    if (decoder->is_literal) {
         memcpy(decoder->next, raw, bytes);
         decoder->next[bytes] = '\0';
     } else if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
@@ -139,11 +143,10 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
         return op_fail(op, REASON_URI_TOO_LONG, "the request target has more than %d bytes",
                        TARGET_MOST_BYTES);
     }
-    for (size_t i = 0; i < bytes; i++) {
-        if (!is_target_byte((unsigned char)raw[i])) {
-            return op_fail(op, REASON_INVALID_REQUEST,
-                           "the request target has a byte that must be percent-encoded");
-        }
+    bool is_literal = false;
+    if (!look_through(raw, bytes, &is_literal)) {
+        return op_fail(op, REASON_INVALID_REQUEST,
+                       "the request target has a byte that must be percent-encoded");
     }
     const char *end = raw + bytes;
     const char *path = skip_authority(raw, end);
@@ -163,7 +166,7 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
     if (!ret_target->memory) {
         return op_no_memory(op);
     }
-    struct decoder decoder = {.op = op, .next = ret_target->memory};
+    struct decoder decoder = {.op = op, .next = ret_target->memory, .is_literal = is_literal};
     enum err err = parse_path(&decoder, path, path_end, ret_target);
     if (!err && question) {
         err = parse_query(&decoder, question + 1, end, ret_target);

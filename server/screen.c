@@ -131,14 +131,8 @@ static bool host_is_unspoofable(const char *name, size_t bytes) {
            (bytes > tail && strncasecmp(name + bytes - tail, localhost, tail) == 0);
 }
 
-bool screen_host_allowed(const char *host, size_t host_bytes, const char *const *hosts) {
-    size_t name_bytes = 0;
-    if (!split_host(host, host_bytes, &name_bytes)) {
-        return false;
-    }
-    if (hosts == SCREEN_ANY_HOST) {
-        return true;
-    }
+/* Whether the service answers to a well-formed host whose name without the port has name_bytes. */
+static bool answers_to(const char *host, size_t host_bytes, size_t name_bytes, const char *const *hosts) {
     if (!hosts) {
         return host_is_unspoofable(host, name_bytes);
     }
@@ -150,16 +144,24 @@ bool screen_host_allowed(const char *host, size_t host_bytes, const char *const 
     return false;
 }
 
+bool screen_host_allowed(const char *host, size_t host_bytes, const char *const *hosts) {
+    size_t name_bytes = 0;
+    return split_host(host, host_bytes, &name_bytes) &&
+           (hosts == SCREEN_ANY_HOST || answers_to(host, host_bytes, name_bytes, hosts));
+}
+
 static enum err check_host(struct op *op, const struct screen_head *head, bool is_http_1_0) {
     const struct header_field *host = headers_find(head->headers, "host");
+    size_t name_bytes = 0;
     if (!host) {
         return is_http_1_0 ? OK
                            : op_fail(op, REASON_INVALID_HEADER, "an HTTP/1.1 request needs a Host field");
     }
-    if (!screen_host_allowed(host->value, host->value_bytes, SCREEN_ANY_HOST)) {
+    if (!split_host(host->value, host->value_bytes, &name_bytes)) {
         return op_fail(op, REASON_INVALID_HEADER, "the Host field is malformed");
     }
-    if (!screen_host_allowed(host->value, host->value_bytes, head->hosts)) {
+    if (head->hosts != SCREEN_ANY_HOST &&
+        !answers_to(host->value, host->value_bytes, name_bytes, head->hosts)) {
         return op_fail(op, REASON_INVALID_HEADER,
                        "the Host field names no host this service answers to (setting allowed_hosts)");
     }

@@ -1,6 +1,9 @@
 /* percent.c - see percent.h. */
 #include "pools/base/percent.h"
 
+#include <stdint.h>
+#include <string.h>
+
 static bool is_unreserved(unsigned char byte) {
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
            byte == '-' || byte == '.' || byte == '_' || byte == '~';
@@ -92,11 +95,25 @@ static bool utf8_lead(unsigned char byte, struct utf8 *state) {
     return false;
 }
 
+/* How many bytes are ASCII for sure, counted eight at a time: most ids and bodies are, from end to end. */
+static size_t ascii_run(const unsigned char *at, size_t count) {
+    size_t run = 0;
+    uint64_t eight = 0;
+    for (; count - run >= sizeof eight; run += sizeof eight) {
+        memcpy(&eight, at + run, sizeof eight);
+        if (eight & UINT64_C(0x8080808080808080)) {
+            break;
+        }
+    }
+    return run;
+}
+
 bool utf8_step(struct utf8 *state, const void *bytes, size_t count) {
     const unsigned char *at = bytes;
-    for (size_t i = 0; i < count; i++) {
+    size_t i = state->need ? 0 : ascii_run(at, count);
+    for (; i < count; i++) {
         if (!state->need) {
-            if (at[i] >= 0x80 && !utf8_lead(at[i], state)) { /* most ids are ASCII */
+            if (at[i] >= 0x80 && !utf8_lead(at[i], state)) {
                 return false;
             }
             continue;

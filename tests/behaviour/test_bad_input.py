@@ -591,6 +591,14 @@ class Floods(BadInput):
             raw.send(request("GET /livez HTTP/1.1", *fields))
             self.assertEqual(raw.answer().status, 200)
 
+    def test_a_header_block_of_almost_32_kib(self):
+        """What the documented limit allows is taken, and the connection goes on."""
+        fields = [f"X-{number}: {'v' * 1000}" for number in range(31)]
+        with self.daemon.raw() as raw:
+            for _ in range(3):
+                raw.send(request("GET /livez HTTP/1.1", *fields))
+                self.assertEqual(raw.answer().status, 200)
+
     def test_a_trickling_header_is_cut(self):
         """One byte at a time does not keep a connection for longer than the header phase may last (10 s)."""
         began = time.monotonic()

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define BODY_MOST_BYTES (16U << 20)
-#define CONNECTION_MEMORY_BYTES ((size_t)40 * 1024)
+#define CONNECTION_MEMORY_BYTES ((size_t)36 * 1024)
 #define LINE_BYTES 4096
 
 static enum MHD_Result answer(void *response, struct MHD_Connection *connection, const char *target,
