@@ -12,9 +12,6 @@ struct api {
     const char *version;
     size_t json_most_bytes;   /* 1 MiB (design.md 13.24) */
     uint64_t body_most_bytes; /* of an entry; 0 = no limit */
-    /* Names that ${NAME} may use in REST bodies, and what they stand for (design.md 13.3). */
-    const char *(*expand)(void *context, const char *name);
-    void *expand_context;
 };
 
 #endif

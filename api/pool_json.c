@@ -1,16 +1,11 @@
 /* pool_json.c - see pool_json.h. */
 #include "api/pool_json.h"
 
+#include "pools/secret_names.h"
+
 #include <string.h>
 
 /* ---- out ---- */
-
-/* An absolute path comes from the config file and is nobody's business over REST: its last part names the
- * file well enough. */
-static const char *shown_text(const struct option *option, const char *text) {
-    const char *slash = strcmp(option->name, "path") == 0 && text[0] == '/' ? strrchr(text, '/') : NULL;
-    return slash ? slash + 1 : text;
-}
 
 static enum err put_option(void *context, const struct option *option, const char *text, uint64_t number,
                            bool flag) {
@@ -18,7 +13,7 @@ static enum err put_option(void *context, const struct option *option, const cha
     switch (option->type) {
     case OPTION_TEXT:
     case OPTION_CHOICE:
-        value = json_string(shown_text(option, text));
+        value = json_string(text);
         break;
     case OPTION_BYTES:
     case OPTION_COUNT:
@@ -109,50 +104,14 @@ json_t *pool_to_json(struct pool *pool) {
 
 /* ---- in ---- */
 
-static const struct option *find_option(const struct pool_kind *kind, const char *name) {
-    for (size_t i = 0; i < kind->option_count; i++) {
-        if (strcmp(kind->options[i].name, name) == 0) {
-            return &kind->options[i];
-        }
-    }
-    return NULL;
+/* A name is stored as a name and looked up when the pool is opened. */
+static enum err set_text(struct op *op, struct settings *settings, const char *name, const char *text) {
+    char reference[SECRET_NAME_BYTES];
+    return secret_reference(text, reference) ? settings_set_reference(settings, op, name, text)
+                                             : settings_set_text(settings, op, name, text);
 }
 
-#define REFERENCE_MOST_BYTES 128
-
-/* Whether the whole text is ${NAME}. */
-static bool is_reference(const char *text, char ret_name[REFERENCE_MOST_BYTES]) {
-    size_t bytes = strlen(text);
-    if (bytes < 4 || bytes - 3 >= REFERENCE_MOST_BYTES || strncmp(text, "${", 2) != 0 ||
-        text[bytes - 1] != '}') {
-        return false;
-    }
-    memcpy(ret_name, text + 2, bytes - 3);
-    ret_name[bytes - 3] = '\0';
-    return strspn(ret_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == bytes - 3;
-}
-
-static enum err set_text(const struct api *api, struct op *op, const struct pool_kind *kind,
-                         struct settings *settings, const char *name, const char *text) {
-    char reference[REFERENCE_MOST_BYTES];
-    if (is_reference(text, reference)) {
-        const struct option *option = find_option(kind, name);
-        if (option && !option->secret) {
-            return op_fail(op, REASON_INVALID_CONFIG, "%s: ${%s} is expanded in credentials only", name,
-                           reference);
-        }
-        const char *value = option && api->expand ? api->expand(api->expand_context, reference) : NULL;
-        if (option && !value) {
-            return op_fail(op, REASON_INVALID_CONFIG,
-                           "%s: ${%s} is not among the names that may be used here", name, reference);
-        }
-        text = value ? value : text;
-    }
-    return settings_set_text(settings, op, name, text);
-}
-
-enum err pool_options_from_json(const struct api *api, struct op *op, const struct pool_kind *kind,
-                                const json_t *config, struct settings *settings) {
+enum err pool_options_from_json(struct op *op, const json_t *config, struct settings *settings) {
     /* jansson's iterators take a plain pointer; nothing is changed. */
     json_t *object = NULL;
     memcpy(&object, &config, sizeof object);
@@ -162,7 +121,7 @@ enum err pool_options_from_json(const struct api *api, struct op *op, const stru
         enum err err = OK;
         switch (json_typeof(value)) {
         case JSON_STRING:
-            err = set_text(api, op, kind, settings, name, json_string_value(value));
+            err = set_text(op, settings, name, json_string_value(value));
             break;
         case JSON_INTEGER:
             err = settings_set_number(settings, op, name, json_integer_value(value));

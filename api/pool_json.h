@@ -2,16 +2,15 @@
 #ifndef API_POOL_JSON_H
 #define API_POOL_JSON_H
 
-#include "api/api.h"
 #include "api/json.h"
+#include "pools/pool.h"
 
 /* {nickname, kind, config, capabilities, state, counts}; NULL when out of memory. No secrets, no paths
  * outside the data directory. */
 json_t *pool_to_json(struct pool *pool);
 
-/* Sets every member of `config` (NULL = none). A secret whose whole value is ${NAME} is looked up with
- * api->expand. */
-enum err pool_options_from_json(const struct api *api, struct op *op, const struct pool_kind *kind,
-                                const json_t *config, struct settings *settings) MUST_USE;
+/* Sets every member of `config` (NULL = none). A secret whose whole value is ${NAME} stays a name
+ * (pools/secret_names.h). */
+enum err pool_options_from_json(struct op *op, const json_t *config, struct settings *settings) MUST_USE;
 
 #endif

@@ -73,7 +73,7 @@ static enum err register_pool(struct request *request, const json_t *body, struc
     if (!settings) {
         return op_no_memory(op);
     }
-    err = pool_options_from_json(api, op, kind, json_object_get(body, "config"), settings);
+    err = pool_options_from_json(op, json_object_get(body, "config"), settings);
     err = err ? err : settings_finish(settings, op);
     err = err ? err : registry_add(api->registry, op, nickname, kind, settings, ret_pool);
     if (!err) {

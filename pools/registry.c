@@ -30,6 +30,7 @@ struct slot {
 
 struct registry {
     struct pool_environment environment;
+    struct secret_names names;
     struct state *state;
     struct mutex mutex;
     struct map slots;
@@ -52,10 +53,12 @@ static bool is_live(const struct slot *slot) {
     return slot && slot->pool && !slot->is_leaving;
 }
 
-struct registry *registry_new(const struct pool_environment *environment, struct state *state) {
+struct registry *registry_new(const struct pool_environment *environment, const struct secret_names *names,
+                              struct state *state) {
     struct registry *registry = calloc(1, sizeof *registry);
     if (registry) {
         registry->environment = *environment;
+        registry->names = names ? *names : (struct secret_names){0};
         registry->state = state;
         mutex_init(&registry->mutex, RANK_REGISTRY);
         map_init(&registry->slots, slot_has_nickname);
@@ -127,42 +130,20 @@ static void give_up(struct registry *registry, struct slot *slot) {
 
 /* ---- opening ---- */
 
-struct settings_copy {
-    struct op *op;
-    struct settings *settings;
-};
+/* Where a pool comes from. */
+enum source { SOURCE_CONFIG, SOURCE_REQUEST, SOURCE_STATE };
 
-static enum err copy_option(void *context, const struct option *option, const char *text) {
-    struct settings_copy *copy = context;
-    return settings_set_stored(copy->settings, copy->op, option->name, text);
-}
-
-/* A pool owns its settings from a successful open on, while our caller keeps its own until everything has succeeded: so pools are
- * opened with a copy. */
-static enum err copy_settings(struct op *op, const struct pool_kind *kind, const struct settings *from,
-                              struct settings **ret_settings) {
-    AUTO(settings_free) struct settings *settings = settings_new(kind->options, kind->option_count);
-    if (!settings) {
-        return op_no_memory(op);
-    }
-    struct settings_copy copy = {.op = op, .settings = settings};
-    enum err err = settings_each_set(from, copy_option, &copy);
-    if (!err) {
-        err = settings_finish(settings, op);
-    }
-    if (!err) {
-        *ret_settings = STEAL(settings);
-    }
-    return err;
-}
-
+/* A pool owns its settings from a successful open on, while our caller keeps its own until everything has succeeded; and the pool's have
+ * values where ours may have names. So pools are opened with a copy. A name without a value is the request's mistake; of a pool that
+ * was registered once it says that its credentials are gone. */
 static enum err open_pool(const struct registry *registry, struct op *op, const char *nickname,
-                          const struct pool_kind *kind, const struct settings *settings, bool from_rest,
+                          const struct pool_kind *kind, const struct settings *settings, enum source source,
                           struct pool **ret_pool) {
+    enum reason missing = source == SOURCE_STATE ? REASON_NEEDS_CREDENTIALS : REASON_INVALID_CONFIG;
     struct pool_environment environment = registry->environment;
-    environment.from_rest = from_rest;
+    environment.from_rest = source != SOURCE_CONFIG;
     AUTO(settings_free) struct settings *copy = NULL;
-    enum err err = copy_settings(op, kind, settings, &copy);
+    enum err err = settings_expand(settings, op, &registry->names, missing, &copy);
     if (!err) {
         err = kind->open(op, &environment, nickname, copy, ret_pool);
     }
@@ -174,9 +155,9 @@ static enum err open_pool(const struct registry *registry, struct op *op, const 
 
 /* Opens, or puts a broken pool in its place. Takes settings on OK; *ret_opened tells which. */
 static enum err open_or_break(const struct registry *registry, struct op *op, const char *nickname,
-                              const struct pool_kind *kind, struct settings *take_settings, bool from_rest,
-                              struct pool **ret_pool, bool *ret_opened) {
-    enum err err = open_pool(registry, op, nickname, kind, take_settings, from_rest, ret_pool);
+                              const struct pool_kind *kind, struct settings *take_settings,
+                              enum source source, struct pool **ret_pool, bool *ret_opened) {
+    enum err err = open_pool(registry, op, nickname, kind, take_settings, source, ret_pool);
     *ret_opened = !err;
     if (!err) {
         settings_free(take_settings);
@@ -198,7 +179,7 @@ enum err registry_declare(struct registry *registry, struct op *op, const char *
     if (err) {
         return err;
     }
-    err = open_or_break(registry, op, nickname, kind, take_settings, false, &pool, ret_opened);
+    err = open_or_break(registry, op, nickname, kind, take_settings, SOURCE_CONFIG, &pool, ret_opened);
     if (err) {
         give_up(registry, slot);
         return err;
@@ -216,11 +197,11 @@ struct option_list {
     size_t count;
 };
 
-static enum err list_option(void *context, const struct option *option, const char *text) {
+static enum err list_option(void *context, const struct option *option, const char *text, bool is_reference) {
     struct option_list *list = context;
     MUST(list->count < MOST_OPTIONS); /* kinds' tables are ours */
     list->options[list->count++] =
-        (struct state_option){.name = option->name, .text = text, .secret = option->secret};
+        (struct state_option){.name = option->name, .text = text, .sealed = option->secret && !is_reference};
     return OK;
 }
 
@@ -239,7 +220,7 @@ enum err registry_add(struct registry *registry, struct op *op, const char *nick
     if (err) {
         return err;
     }
-    err = open_pool(registry, op, nickname, kind, take_settings, true, &pool);
+    err = open_pool(registry, op, nickname, kind, take_settings, SOURCE_REQUEST, &pool);
     if (!err) {
         err = store_pool(registry, op, nickname, kind, take_settings);
     }
@@ -251,6 +232,13 @@ enum err registry_add(struct registry *registry, struct op *op, const char *nick
     *ret_pool = pool_ref(pool);
     go_live(registry, slot, STEAL(pool));
     return OK;
+}
+
+/* The text of a secret that is stored unsealed is its name. */
+static enum err set_stored(struct settings *settings, struct op *op, const struct state_option *option) {
+    bool is_value = option->sealed || settings_may_show(settings, option->name);
+    return is_value ? settings_set_stored(settings, op, option->name, option->text)
+                    : settings_set_reference(settings, op, option->name, option->text);
 }
 
 /* What was stored, as settings. A secret that cannot be opened is a fault of its own: the pool must not start without it. */
@@ -272,7 +260,7 @@ static enum err stored_settings(struct op *op, const struct pool_kind *kind,
             fault = op->fault;
             continue;
         }
-        err = settings_set_stored(settings, op, options[i].name, options[i].text);
+        err = set_stored(settings, op, &options[i]);
     }
     if (!err && !fault.reason) {
         err = settings_finish(settings, op);
@@ -308,7 +296,7 @@ static enum err restore_pool(void *context, struct op *op, const char *nickname,
     bool opened = false;
     err = stored_settings(op, kind, options, count, &settings);
     if (!err) {
-        err = open_or_break(registry, op, nickname, kind, settings, true, &pool, &opened);
+        err = open_or_break(registry, op, nickname, kind, settings, SOURCE_STATE, &pool, &opened);
     } else if (settings) {
         struct fault fault = op->fault;
         err = broken_pool_new(op, nickname, kind->name, settings, &fault, &pool);

@@ -9,13 +9,16 @@
 #define POOLS_REGISTRY_H
 
 #include "pools/pool.h"
+#include "pools/secret_names.h"
 #include "pools/state.h"
 
 struct registry;
 
 #define POOL_ALPHA "alpha" /* the memory pool that always exists */
 
-struct registry *registry_new(const struct pool_environment *environment, struct state *state);
+/* names: what ${NAME} stands for in credentials given over REST; NULL = no names. All three are borrowed. */
+struct registry *registry_new(const struct pool_environment *environment, const struct secret_names *names,
+                              struct state *state);
 void registry_free(struct registry *registry); /* unrefs every pool */
 DEFINE_AUTO(struct registry, registry_free)
 
@@ -24,7 +27,8 @@ DEFINE_AUTO(struct registry, registry_free)
 enum err registry_declare(struct registry *registry, struct op *op, const char *nickname,
                           const struct pool_kind *kind, struct settings *take_settings,
                           bool *ret_opened) MUST_USE;
-/* REST pools of state.db; on a clash with a declared pool the declared one stays and the other is reported in the log. */
+/* REST pools of state.db; on a clash with a declared pool the declared one stays and the other is reported in the log. One whose
+ * credentials cannot be had any more is there in state `needs-credentials`. */
 enum err registry_restore(struct registry *registry, struct op *op) MUST_USE;
 /* POST /pools: opens, stores in state.db, registers. ERR_EXISTS, ERR_INVALID, or what opening gave (then nothing is registered).
  * Takes settings on OK. */

@@ -12,8 +12,9 @@
 #define TEXT_VALUE_MOST_BYTES 8192
 
 struct value {
-    bool is_set;     /* by somebody */
-    bool is_default; /* filled in by settings_finish */
+    bool is_set;       /* by somebody */
+    bool is_default;   /* filled in by settings_finish */
+    bool is_reference; /* the text is a secret's name, not its value */
     char *text;
     uint64_t number;
     bool flag;
@@ -32,6 +33,10 @@ struct settings *settings_new(const struct option *options, size_t option_count)
         settings->count = option_count;
     }
     return settings;
+}
+
+struct settings *settings_new_like(const struct settings *settings) {
+    return settings_new(settings->options, settings->count);
 }
 
 static void value_clear(struct value *value) {
@@ -210,6 +215,24 @@ enum err settings_set_stored(struct settings *settings, struct op *op, const cha
     return err ? err : set_from_text(settings, op, index, text, false);
 }
 
+enum err settings_set_reference(struct settings *settings, struct op *op, const char *name,
+                                const char *text) {
+    size_t index = 0;
+    enum err err = find_option(settings, op, name, &index);
+    if (err) {
+        return err;
+    }
+    const struct option *option = &settings->options[index];
+    if (!option->secret) {
+        return op_fail(op, REASON_INVALID_CONFIG, "option '%s': ${...} may stand for a credential only",
+                       option->name);
+    }
+    MUST(option->type == OPTION_TEXT);
+    err = set_from_text(settings, op, index, text, false);
+    settings->values[index].is_reference = !err;
+    return err;
+}
+
 enum err settings_set_number(struct settings *settings, struct op *op, const char *name, int64_t number) {
     size_t index = 0;
     enum err err = find_option(settings, op, name, &index);
@@ -276,7 +299,9 @@ static const struct value *value_of(const struct settings *settings, const char 
 }
 
 const char *settings_text(const struct settings *settings, const char *name) {
-    return value_of(settings, name)->text;
+    const struct value *value = value_of(settings, name);
+    MUST(!value->is_reference);
+    return value->text;
 }
 
 uint64_t settings_number(const struct settings *settings, const char *name) {
@@ -325,7 +350,8 @@ enum err settings_each_set(const struct settings *settings, settings_store_fn *v
         if (!settings->values[i].is_set) {
             continue;
         }
-        enum err err = visit(context, &settings->options[i], settings->values[i].text);
+        const struct value *value = &settings->values[i];
+        enum err err = visit(context, &settings->options[i], value->text, value->is_reference);
         if (err) {
             return err;
         }

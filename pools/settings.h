@@ -25,7 +25,7 @@ struct option {
     const char *name;
     enum option_type type;
     bool required;
-    bool secret;                 /* never shown; ${NAME} allowed over REST only here */
+    bool secret;                 /* never shown; over REST may be ${NAME} (secret_names.h) */
     const char *default_text;    /* as it would be written: "256MiB", "path", "true"; NULL = unset */
     uint64_t least, most;        /* OPTION_BYTES and OPTION_COUNT; most 0 = no limit */
     const char *const *choices;  /* NULL-terminated */
@@ -37,7 +37,8 @@ struct option {
 struct settings; /* values of one pool for one kind's option table; immutable once the pool is open */
 
 struct settings *settings_new(const struct option *options, size_t option_count); /* NULL = out of memory */
-void settings_free(struct settings *settings);                                    /* wipes secrets */
+struct settings *settings_new_like(const struct settings *settings); /* empty, for the same table */
+void settings_free(struct settings *settings);                       /* wipes secrets */
 DEFINE_AUTO(struct settings, settings_free)
 
 /* Each checks the row: unknown name, wrong type, out of bounds -> ERR_INVALID (REASON_INVALID_CONFIG) naming the
@@ -50,10 +51,14 @@ enum err settings_set_flag(struct settings *settings, struct op *op, const char 
 /* A value of any type as the text settings_each_set gave (state.db). */
 enum err settings_set_stored(struct settings *settings, struct op *op, const char *name,
                              const char *text) MUST_USE;
+/* A secret option by name: text is "${NAME}", kept as it is. A pool is opened with what settings_expand makes of it. ERR_INVALID too when
+ * the option is no secret. */
+enum err settings_set_reference(struct settings *settings, struct op *op, const char *name,
+                                const char *text) MUST_USE;
 /* After the last set: fills defaults, refuses a missing required option. */
 enum err settings_finish(struct settings *settings, struct op *op) MUST_USE;
 
-/* Values; the name must be in the table (MUST). NULL / 0 / false when unset without default. */
+/* Values; the name must be in the table and its value no reference (MUST). NULL / 0 / false when unset without default. */
 const char *settings_text(const struct settings *settings, const char *name);
 uint64_t settings_number(const struct settings *settings, const char *name);
 bool settings_flag(const struct settings *settings, const char *name);
@@ -65,8 +70,9 @@ bool settings_may_show(const struct settings *settings, const char *name);
 typedef enum err settings_visit_fn(void *context, const struct option *option, const char *text,
                                    uint64_t number, bool flag);
 enum err settings_each(const struct settings *settings, settings_visit_fn *visit, void *context) MUST_USE;
-/* Including secrets: for state.db only. is_set values only, as text. */
-typedef enum err settings_store_fn(void *context, const struct option *option, const char *text);
+/* Including secrets: for state.db and settings_expand only. is_set values only, as text. */
+typedef enum err settings_store_fn(void *context, const struct option *option, const char *text,
+                                   bool is_reference);
 enum err settings_each_set(const struct settings *settings, settings_store_fn *visit, void *context) MUST_USE;
 
 #endif

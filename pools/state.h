@@ -21,9 +21,8 @@ DEFINE_AUTO(struct state, state_close)
 /* Pools. `visit` gets each stored pool with its options as text (secrets opened). */
 struct state_option {
     const char *name;
-    const char *
-        text; /* from state_each_pool NULL for a secret that cannot be opened: state.key is lost or another */
-    bool secret;
+    const char *text; /* from state_each_pool NULL for what cannot be opened: state.key is lost or another */
+    bool sealed;      /* a secret's value; a name in its place (secret_names.h) is stored as it is */
 };
 enum err state_put_pool(struct state *state, struct op *op, const char *nickname, const char *kind,
                         const struct state_option *options, size_t count) MUST_USE;

@@ -16,7 +16,7 @@ static enum err put_option(struct state *state, struct op *op, const char *nickn
     struct buf sealed;
     buf_init(&sealed, SEALED_MOST_BYTES);
     sqlite3_stmt *statement = NULL;
-    enum err err = option->secret ? seal_text(&state->sealer, op, option->text, &sealed) : OK;
+    enum err err = option->sealed ? seal_text(&state->sealer, op, option->text, &sealed) : OK;
     if (!err) {
         err = state_prepare(state, op,
                             "INSERT INTO pool_option (nickname, name, text, sealed) VALUES (?, ?, ?, ?)",
@@ -25,7 +25,7 @@ static enum err put_option(struct state *state, struct op *op, const char *nickn
     if (!err) {
         state_bind_text(statement, 1, nickname);
         state_bind_text(statement, 2, option->name);
-        if (option->secret) {
+        if (option->sealed) {
             (void)sqlite3_bind_blob(statement, 4, sealed.data, (int)sealed.size,
                                     SQLITE_STATIC); /* CHECK tells */
         } else {
@@ -109,10 +109,10 @@ static enum err read_option(struct state *state, struct op *op, sqlite3_stmt *st
     }
     pool->options = larger;
     struct state_option *option = &pool->options[pool->count];
-    *option = (struct state_option){.secret = sqlite3_column_type(statement, 2) == SQLITE_BLOB};
+    *option = (struct state_option){.sealed = sqlite3_column_type(statement, 2) == SQLITE_BLOB};
     char *name = strdup(state_column_text(statement, 0));
     char *text = NULL;
-    if (name && option->secret) {
+    if (name && option->sealed) {
         /* A secret that does not open must not keep the service from starting: its pool will say so. */
         enum err err = seal_open_text(&state->sealer, op, sqlite3_column_blob(statement, 2),
                                       (size_t)sqlite3_column_bytes(statement, 2), &text);
@@ -123,7 +123,7 @@ static enum err read_option(struct state *state, struct op *op, sqlite3_stmt *st
     } else if (name) {
         text = strdup(state_column_text(statement, 1));
     }
-    if (!name || (!text && !option->secret)) {
+    if (!name || (!text && !option->sealed)) {
         free(name);
         return op_no_memory(op);
     }

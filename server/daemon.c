@@ -128,7 +128,8 @@ static bool declare_pools(struct daemon *daemon, struct complaint *error) {
 
 static bool open_pools(struct daemon *daemon, struct complaint *error) {
     struct pool_environment environment = {.data_dir = daemon->data_dir, .spool_dir = daemon->spool_dir};
-    daemon->registry = registry_new(&environment, daemon->state);
+    struct secret_names names = {.find = config_expand_for_rest, .context = daemon->config};
+    daemon->registry = registry_new(&environment, &names, daemon->state);
     daemon->wiring = daemon->registry ? wiring_new(daemon->registry, daemon->state) : NULL;
     if (!daemon->wiring) {
         return fail(error, "start", "out of memory");
@@ -171,8 +172,6 @@ static bool start_requests(struct daemon *daemon, const struct daemon_options *o
         .version = options->version,
         .json_most_bytes = number_of(daemon, "json_max_bytes"),
         .body_most_bytes = number_of(daemon, "body_max_bytes"),
-        .expand = config_expand_for_rest,
-        .expand_context = daemon->config,
     };
     struct reaper_limits reaping = {
         .header_ns = seconds_of(daemon, "header_timeout_s"),

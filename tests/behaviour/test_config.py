@@ -1,5 +1,6 @@
 """Configuration and command line: every error names the file, the line, the key and what was expected."""
 
+import json
 import pathlib
 import re
 import shutil
@@ -310,6 +311,53 @@ class Token(Case):
         with daemon.raw() as raw:
             raw.send(b"PUT /pools/alpha/entries/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\n")
             self.assertEqual(raw.answer().status, 401)
+
+
+class NamedCredentials(ConfigCase):
+    """${NAME} as a credential in a REST body: only names that the configuration lists, stored as names."""
+
+    POOL = {
+        "nickname": "far",
+        "kind": "s3",
+        "config": {
+            "bucket": "b",
+            "endpoint": "http://127.0.0.1:9",
+            "region": "r",
+            "access_key_id": "id",
+            "secret_access_key": "${FAR_SECRET}",
+        },
+    }
+
+    def in_state(self, daemon, text):
+        return any(text.encode() in path.read_bytes() for path in daemon.data.iterdir() if path.name.startswith("state"))
+
+    def state_of(self, daemon):
+        with daemon.client() as client:
+            pool = client.get("/pools/far").json()
+        self.assertNotIn("secret_access_key", pool["config"])
+        return pool["state"]
+
+    def test_they_are_stored_as_names(self):
+        secrets = str(self.write("own.toml", 'FAR_SECRET = "hunter2hunter2"\nOTHER = "x"\n'))
+        daemon = self.new_daemon(config='rest_secrets = ["FAR_SECRET"]\n' + MEMORY, args=["--secrets", secrets])
+        with daemon.client() as client:
+            refused = json.loads(json.dumps(self.POOL).replace("FAR_SECRET", "OTHER"))
+            problem = self.assert_problem(client.post_json("/pools", refused), 400, "invalid-config")
+            self.assertIn("${OTHER}", problem["detail"])
+            answer = self.assert_status(client.post_json("/pools", self.POOL), 201)
+        self.assertNotIn(b"hunter2", answer.body)
+        self.assertEqual(self.state_of(daemon)["status"], "ok")
+        self.assertTrue(self.in_state(daemon, "${FAR_SECRET}"))
+        self.assertFalse(self.in_state(daemon, "hunter2"))
+        daemon.restart()
+        self.assertEqual(self.state_of(daemon)["status"], "ok")
+        # No longer allowed: the pool is there and says what it lacks.
+        daemon.config = MEMORY
+        daemon.restart()
+        state = self.state_of(daemon)
+        self.assertEqual(state["status"], "needs-credentials")
+        self.assertIn("${FAR_SECRET}", state["reason"])
+        self.assertNotIn("hunter2", daemon.log())
 
 
 class EmbeddedDefault(Case):

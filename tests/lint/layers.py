@@ -12,7 +12,7 @@ from source import Finding, is_c, read
 CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings")]
 BASE = ["pools/base/*.h"]
 # The storage domain as api/ and server/ see it: no backend, none of the chain's insides.
-DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "registry", "state")] + [
+DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "registry", "secret_names", "state")] + [
     f"pools/chain/{name}.h" for name in ("chain", "expr", "wiring")]
 
 PROJECT = [

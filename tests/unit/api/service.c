@@ -112,7 +112,7 @@ static void declare(struct service *service, const char *nickname, const struct 
     MUST(opened);
 }
 
-static const char *expand(void *context, const char *name) {
+static const char *find_secret(void *context, const char *name) {
     (void)context;
     return strcmp(name, "ALLOWED") == 0 ? "expanded" : NULL;
 }
@@ -132,7 +132,8 @@ struct service *service_open(void) {
     MUST(spool_dir_open(&service->op, spool, 1 << 26, &service->spool_dir) == OK);
     service->environment =
         (struct pool_environment){.data_dir = service->folder, .spool_dir = service->spool_dir};
-    service->registry = registry_new(&service->environment, service->state);
+    const struct secret_names names = {.find = find_secret};
+    service->registry = registry_new(&service->environment, &names, service->state);
     service->wiring = wiring_new(service->registry, service->state);
     service->executor = executor_new(most_threads);
     service->flights = flights_new(service->executor, service->spool_dir, &limits);
@@ -150,7 +151,6 @@ struct service *service_open(void) {
         .version = "test",
         .json_most_bytes = 1 << 20,
         .body_most_bytes = 1 << 22,
-        .expand = expand,
     };
     return service;
 }

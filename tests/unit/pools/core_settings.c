@@ -1,7 +1,7 @@
 /* core_settings.c - one table of options: what it accepts, what it refuses and how, defaults, secrets. */
 #include "tests/unit/pools/core_suites.h"
 
-#include "pools/settings.h"
+#include "pools/secret_names.h"
 
 #include <inttypes.h>
 
@@ -142,15 +142,18 @@ static enum err see(void *context, const struct option *option, const char *text
     return OK;
 }
 
-static enum err see_set(void *context, const struct option *option, const char *text) {
+static enum err see_set(void *context, const struct option *option, const char *text, bool is_reference) {
     struct seen *seen = context;
     size_t used = strlen(seen->text);
-    snprintf(seen->text + used, sizeof seen->text - used, "%s=%s;", option->name, text);
+    snprintf(seen->text + used, sizeof seen->text - used, "%s=%s%s;", option->name, is_reference ? "->" : "",
+             text);
     return OK;
 }
 
-static enum err fail_at_once(void *context, const struct option *option, const char *text) {
+static enum err fail_at_once(void *context, const struct option *option, const char *text,
+                             bool is_reference) {
     (void)context;
+    (void)is_reference;
     (void)option;
     (void)text;
     return ERR_BUSY;
@@ -180,6 +183,54 @@ START_TEST(a_later_value_replaces_an_earlier) {
 }
 END_TEST
 
+static const char *find_name(void *context, const char *name) {
+    return strcmp(name, "KEY_1") == 0 ? context : NULL;
+}
+
+START_TEST(references_are_expanded_in_a_copy) {
+    char value[] = "hush";
+    const struct secret_names names = {.find = find_name, .context = value};
+    ck_assert_int_eq(settings_set_reference(settings, &op, "key", "${KEY_1}"), OK);
+    finish();
+    struct seen stored = {0};
+    ck_assert_int_eq(settings_each_set(settings, see_set, &stored), OK);
+    ck_assert_str_eq(stored.text, "bucket=b;key=->${KEY_1};");
+    struct settings *copy = NULL;
+    ck_assert_int_eq(settings_expand(settings, &op, &names, REASON_INVALID_CONFIG, &copy), OK);
+    ck_assert_str_eq(settings_text(copy, "key"), "hush");
+    ck_assert_str_eq(settings_text(copy, "bucket"), "b");
+    ck_assert_uint_eq(settings_number(copy, "max_bytes"), settings_number(settings, "max_bytes"));
+    settings_free(copy);
+    copy = NULL;
+    /* A value in the name's place makes it a value again. */
+    ck_assert_int_eq(settings_set_reference(settings, &op, "key", "${KEY_2}"), OK);
+    ck_assert_int_eq(settings_expand(settings, &op, &names, REASON_NEEDS_CREDENTIALS, &copy), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(op.fault.detail, "'key': ${KEY_2}"));
+    ck_assert_ptr_null(copy);
+    ck_assert_int_eq(settings_set_text(settings, &op, "key", "plain"), OK);
+    ck_assert_str_eq(settings_text(settings, "key"), "plain");
+    ck_assert_int_eq(settings_set_reference(settings, &op, "bucket", "${KEY_1}"), ERR_INVALID);
+    ck_assert_int_eq(settings_set_reference(settings, &op, "other", "${KEY_1}"), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(only_a_whole_name_is_a_reference) {
+    static const char *const others[] = {"",      "$",     "${}",    "${A",      "$A",
+                                         "a${A}", "${A}b", "${A-B}", "${A}${B}", "$${A}"};
+    char name[SECRET_NAME_BYTES];
+    ck_assert(secret_reference("${Ab_9}", name));
+    ck_assert_str_eq(name, "Ab_9");
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        ck_assert_msg(!secret_reference(others[i], name), "%s", others[i]);
+    }
+    char longest[SECRET_NAME_BYTES + 4];
+    snprintf(longest, sizeof longest, "${%0*d}", SECRET_NAME_BYTES - 1, 1);
+    ck_assert(secret_reference(longest, name));
+    snprintf(longest, sizeof longest, "${%0*d}", SECRET_NAME_BYTES, 1);
+    ck_assert(!secret_reference(longest, name));
+}
+END_TEST
+
 Suite *settings_suite(void) {
     Suite *suite = suite_create("settings");
     TCase *tcase = tcase_create("all");
@@ -192,6 +243,8 @@ Suite *settings_suite(void) {
     tcase_add_test(tcase, unknown_names);
     tcase_add_test(tcase, secrets_are_stored_and_never_shown);
     tcase_add_test(tcase, a_later_value_replaces_an_earlier);
+    tcase_add_test(tcase, references_are_expanded_in_a_copy);
+    tcase_add_test(tcase, only_a_whole_name_is_a_reference);
     suite_add_tcase(suite, tcase);
     return suite;
 }

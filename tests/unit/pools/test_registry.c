@@ -15,10 +15,19 @@ static struct op op;
 static struct state *state;
 static struct registry *registry;
 
+/* What ${PASSWORD} stands for; NULL = nothing any more. */
+static const char *password = "hunter2";
+
+static const char *find_secret(void *context, const char *name) {
+    (void)context;
+    return strcmp(name, "PASSWORD") == 0 ? password : NULL;
+}
+
 static void open_all(void) {
     const struct pool_environment environment = {.data_dir = dir};
     ck_assert_int_eq(state_open(&op, dir, &state), OK);
-    registry = registry_new(&environment, state);
+    const struct secret_names names = {.find = find_secret};
+    registry = registry_new(&environment, &names, state);
     ck_assert_ptr_nonnull(registry);
 }
 
@@ -232,6 +241,98 @@ START_TEST(what_cannot_be_restored_is_broken_or_left_out) {
 }
 END_TEST
 
+/* ---- ${NAME} ---- */
+
+static struct settings *named_settings(const char *reference) {
+    struct settings *settings = settings_new(fake_kind.options, fake_kind.option_count);
+    ck_assert_int_eq(settings_set_reference(settings, &op, "secret", reference), OK);
+    ck_assert_int_eq(settings_finish(settings, &op), OK);
+    return settings;
+}
+
+static enum err see_secret(void *context, struct op *visit_op, const char *nickname, const char *kind,
+                           const struct state_option *options, size_t count) {
+    (void)visit_op, (void)nickname, (void)kind;
+    char *seen = context;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(options[i].name, "secret") == 0) {
+            snprintf(seen, 64, "%s%s", options[i].sealed ? "sealed " : "", options[i].text);
+        }
+    }
+    return OK;
+}
+
+/* The pool has the value, state.db the name. */
+START_TEST(a_named_secret_is_stored_by_name) {
+    struct pool *pool = NULL;
+    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, named_settings("${PASSWORD}"), &pool),
+                     OK);
+    ck_assert_str_eq(settings_text(pool->settings, "secret"), "hunter2");
+    pool_unref(pool);
+    char seen[64] = "";
+    ck_assert_int_eq(state_each_pool(state, &op, see_secret, seen), OK);
+    ck_assert_str_eq(seen, "${PASSWORD}");
+    close_all();
+    char path[128];
+    snprintf(path, sizeof path, "%s/state.key", dir);
+    ck_assert_int_eq(access(path, F_OK), -1); /* nothing was sealed */
+    open_all();
+}
+END_TEST
+
+START_TEST(a_literal_secret_is_stored_sealed) {
+    struct pool *pool = NULL;
+    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, fake_settings(false, "literal"), &pool),
+                     OK);
+    pool_unref(pool);
+    char seen[64] = "";
+    ck_assert_int_eq(state_each_pool(state, &op, see_secret, seen), OK);
+    ck_assert_str_eq(seen, "sealed literal");
+}
+END_TEST
+
+START_TEST(a_name_without_a_value_is_refused) {
+    struct pool *pool = NULL;
+    struct settings *settings = named_settings("${OTHER}");
+    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, settings, &pool), ERR_INVALID);
+    ck_assert_int_eq(op.fault.reason, REASON_INVALID_CONFIG);
+    ck_assert_ptr_nonnull(strstr(op.fault.detail, "${OTHER}"));
+    ck_assert_ptr_null(registry_get(registry, "one"));
+    settings_free(settings);
+}
+END_TEST
+
+/* fake_kind is not in the table of kinds; the state of a pool of one that is will do. */
+static void expect_restored(const char *reference, enum pool_state wanted, const char *says) {
+    const struct state_option options[] = {{"access_key_id", "id", true},
+                                           {"bucket", "b", false},
+                                           {"endpoint", "http://127.0.0.1:9", false},
+                                           {"region", "r", false},
+                                           {"secret_access_key", reference, false}};
+    ck_assert_int_eq(state_put_pool(state, &op, "one", "s3", options, ARRAY_COUNT(options)), OK);
+    close_all();
+    open_all();
+    ck_assert_int_eq(registry_restore(registry, &op), OK);
+    expect_status("one", wanted, says);
+}
+
+START_TEST(a_named_secret_is_looked_up_at_every_start) {
+    expect_restored("${PASSWORD}", POOL_OK, "");
+    struct pool *pool = registry_get(registry, "one");
+    ck_assert_str_eq(settings_text(pool->settings, "secret_access_key"), "hunter2");
+    pool_unref(pool);
+    password = "changed";
+    expect_restored("${PASSWORD}", POOL_OK, "");
+    pool = registry_get(registry, "one");
+    ck_assert_str_eq(settings_text(pool->settings, "secret_access_key"), "changed");
+    pool_unref(pool);
+    password = NULL; /* the configuration does not allow it any more, or it has no value */
+    expect_restored("${PASSWORD}", POOL_NEEDS_CREDENTIALS, "${PASSWORD}");
+    password = "hunter2";
+    expect_restored("in the clear", POOL_NEEDS_CREDENTIALS, "secret_access_key");
+}
+END_TEST
+
 START_TEST(a_pool_in_use_stays) {
     add_memory("one");
     ck_assert_int_eq(registry_remove(registry, &op, "one", in_use, drop_from_state, NULL), ERR_CONFLICT);
@@ -279,6 +380,10 @@ int main(void) {
     tcase_add_test(tcase, a_registered_pool_that_cannot_be_opened_is_refused);
     tcase_add_test(tcase, registered_pools_are_restored);
     tcase_add_test(tcase, what_cannot_be_restored_is_broken_or_left_out);
+    tcase_add_test(tcase, a_named_secret_is_stored_by_name);
+    tcase_add_test(tcase, a_literal_secret_is_stored_sealed);
+    tcase_add_test(tcase, a_name_without_a_value_is_refused);
+    tcase_add_test(tcase, a_named_secret_is_looked_up_at_every_start);
     tcase_add_test(tcase, a_pool_in_use_stays);
     tcase_add_test(tcase, a_pool_that_cannot_be_dropped_stays);
     suite_add_tcase(suite, tcase);

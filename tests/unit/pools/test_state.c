@@ -60,7 +60,7 @@ static enum err see(void *context, struct op *visit_op, const char *nickname, co
     used += (size_t)snprintf(seen->text + used, sizeof seen->text - used, "%s:%s", nickname, kind);
     for (size_t i = 0; i < count; i++) {
         used += (size_t)snprintf(seen->text + used, sizeof seen->text - used, " %s%s=%s", options[i].name,
-                                 options[i].secret ? "!" : "", options[i].text ? options[i].text : "(lost)");
+                                 options[i].sealed ? "!" : "", options[i].text ? options[i].text : "(lost)");
     }
     snprintf(seen->text + used, sizeof seen->text - used, ";");
     return OK;

@@ -29,7 +29,7 @@ static struct settings *memory_settings(void) {
 static void open_pools(unsigned count) {
     const struct pool_environment environment = {.data_dir = dir};
     ck_assert_int_eq(state_open(&op, dir, &state), OK);
-    registry = registry_new(&environment, state);
+    registry = registry_new(&environment, NULL, state);
     for (unsigned i = 0; i < count; i++) {
         char nickname[16];
         bool opened;
