@@ -4,6 +4,7 @@
 #include "pools/base/log.h"
 #include "pools/base/must.h"
 #include "server/exchange.h"
+#include "server/screen.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -13,10 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Per connection: a header block of 32 KiB, the library's 56 bytes for each field, the answer's header. 0.9.75 clears all of it after
- * every request, which at 64 KiB was a third of a hit's time and at 40 KiB, beyond what the second cache holds for 32 connections, a fifth: so
- * whole pages, and no more than that needs. */
-#define CONNECTION_MEMORY_BYTES ((size_t)36 * 1024)
 #define LISTEN_BACKLOG 1024
 
 struct listener {
@@ -86,12 +83,12 @@ static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *lim
     more[count++] = (struct MHD_OptionItem){MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL};
 #endif
     more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    return MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_call, exchanges,           /* */
-                            MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,               /* */
-                            MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,                    /* */
-                            MHD_OPTION_CONNECTION_LIMIT, limits->most_connections,       /* */
-                            MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_timeout_s,       /* */
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, /* */
+    return MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_call, exchanges,     /* */
+                            MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,         /* */
+                            MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,              /* */
+                            MHD_OPTION_CONNECTION_LIMIT, limits->most_connections, /* */
+                            MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_timeout_s, /* */
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SCREEN_MEMORY_BYTES,
                             MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, exchanges,
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, exchanges,
                             MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, exchanges,

@@ -46,6 +46,12 @@ static enum err check_fields(struct op *op, const struct screen_head *head) {
         return op_fail(op, REASON_HEADERS_TOO_LARGE, "the header block is larger than %d bytes",
                        SCREEN_MOST_HEAD_BYTES);
     }
+    if (head->head_bytes + head->headers->count * SCREEN_FIELD_BYTES + SCREEN_ANSWER_BYTES >
+        SCREEN_MEMORY_BYTES) {
+        return op_fail(op, REASON_HEADERS_TOO_LARGE, "%u header fields may have %u bytes together",
+                       head->headers->count,
+                       SCREEN_MEMORY_BYTES - SCREEN_ANSWER_BYTES - head->headers->count * SCREEN_FIELD_BYTES);
+    }
     for (unsigned i = 0; i < head->headers->count; i++) {
         const struct header_field *field = &head->headers->field[i];
         bool is_token = field->name_bytes > 0;

@@ -599,6 +599,13 @@ class Floods(BadInput):
                 raw.send(request("GET /livez HTTP/1.1", *fields))
                 self.assertEqual(raw.answer().status, 200)
 
+    def test_a_header_block_that_leaves_no_room_for_the_answer(self):
+        """Just below 32 KiB, in so many fields that the library has no memory left: told, not met with silence."""
+        fields = [f"X-{number:03}: {'v' * 530}" for number in range(60)]
+        with self.daemon.raw() as raw:
+            raw.send(request("GET /livez HTTP/1.1", *fields))
+            self.assertEqual(raw.answer().status, 431)
+
     def test_a_trickling_header_is_cut(self):
         """One byte at a time does not keep a connection for longer than the header phase may last (10 s)."""
         began = time.monotonic()
