@@ -216,21 +216,22 @@ static struct shelf *find_shelf(struct exchanges *set) {
 }
 
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *fd =
+    /* Each answer of MHD_get_connection_info is good until the next: from 1.0 on they share their memory. */
+    const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct client *client = fd ? calloc(1, sizeof *client) : NULL;
+    struct client *client = info ? calloc(1, sizeof *client) : NULL;
     if (!client) {
         return NULL;
     }
+    int fd = info->connect_fd;
     if (set->config.access_log) {
-        const union MHD_ConnectionInfo *address =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        if (address && address->client_addr) {
-            format_client(address->client_addr, client->address);
+        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        if (info && info->client_addr) {
+            format_client(info->client_addr, client->address);
         }
     }
     client->shelf = find_shelf(set);
-    reaper_watch(set->config.reaper, &client->watch, fd->connect_fd);
+    reaper_watch(set->config.reaper, &client->watch, fd);
     return client;
 }
 
