@@ -1,25 +1,14 @@
 /* percent.c - see percent.h. */
 #include "pools/base/percent.h"
 
+#include "pools/base/hex.h"
+
 #include <stdint.h>
 #include <string.h>
 
 static bool is_unreserved(unsigned char byte) {
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
            byte == '-' || byte == '.' || byte == '_' || byte == '~';
-}
-
-static int hex_value(char digit) {
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    if (digit >= 'A' && digit <= 'F') {
-        return digit - 'A' + 10;
-    }
-    return -1;
 }
 
 enum err percent_encode(struct buf *buf, const char *bytes, size_t count) {
@@ -45,10 +34,10 @@ enum err percent_decode(const char *text, size_t count, char *ret_text, size_t *
             ret_text[used++] = text[i];
             continue;
         }
-        if (count - i < 3 || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0) {
+        if (count - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) {
             return ERR_INVALID;
         }
-        ret_text[used++] = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+        ret_text[used++] = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
         i += 2;
     }
     ret_text[used] = '\0';
@@ -67,8 +56,8 @@ enum err percent_decode_canonical(const char *text, size_t count, char *ret_text
         if (count - i < 3) {
             return ERR_INVALID;
         }
-        int high = hex_value(text[i + 1]);
-        int low = hex_value(text[i + 2]);
+        int high = hex_digit(text[i + 1]);
+        int low = hex_digit(text[i + 2]);
         bool lower_case = text[i + 1] >= 'a' || text[i + 2] >= 'a';
         if (high < 0 || low < 0 || lower_case || is_unreserved((unsigned char)(high * 16 + low))) {
             return ERR_INVALID;

@@ -1,6 +1,8 @@
 /* attributes.c - see attributes.h. */
 #include "pools/hdf5/attributes.h"
 
+#include "pools/base/hex.h"
+
 #include <stdio.h>
 
 #define PREFIX "lailad_"
@@ -119,23 +121,14 @@ static void read_time(hid_t attribute, int64_t *ret_wall_ms) {
     }
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void read_sha256(hid_t attribute, struct meta *meta) {
     char hex[SHA256_HEX_BYTES];
     if (!read_text(attribute, hex, sizeof hex) || strlen(hex) != SHA256_HEX_BYTES - 1) {
         return;
     }
     uint8_t sha256[SHA256_BYTES];
-    for (size_t i = 0; i < SHA256_BYTES; i++) {
-        int high = hex_digit(hex[2 * i]);
-        int low = hex_digit(hex[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return;
-        }
-        sha256[i] = (uint8_t)(high * 16 + low);
+    if (!hex_read_bytes(hex, SHA256_BYTES, sha256)) {
+        return;
     }
     memcpy(meta->sha256, sha256, sizeof sha256);
     meta->has_sha256 = true;

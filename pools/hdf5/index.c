@@ -2,6 +2,7 @@
 #include "pools/hdf5/index.h"
 
 #include "pools/base/hash.h"
+#include "pools/base/hex.h"
 #include "pools/base/must.h"
 #include "pools/hdf5/link_name.h"
 
@@ -152,28 +153,13 @@ static uint64_t process_tag(void) {
     return hash_bytes(words, sizeof words);
 }
 
-/* Exactly `digits` lower-case hex digits. */
-static bool read_hex(const char *text, unsigned digits, uint64_t *ret_value) {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < digits; i++) {
-        char c = text[i];
-        bool decimal = c >= '0' && c <= '9';
-        if (!decimal && (c < 'a' || c > 'f')) {
-            return false;
-        }
-        value = value * 16 + (uint64_t)(decimal ? c - '0' : c - 'a' + 10);
-    }
-    *ret_value = value;
-    return true;
-}
-
 /* tag-hash-same: 16, 16 and 8 digits. */
 static enum err read_cursor(struct op *op, const char *cursor, struct walk *walk) {
     uint64_t tag = 0;
     uint64_t same_hash = 0;
     bool shaped = strlen(cursor) == CURSOR_BYTES - 1 && cursor[16] == '-' && cursor[33] == '-' &&
-                  read_hex(cursor, 16, &tag) && read_hex(cursor + 17, 16, &walk->hash) &&
-                  read_hex(cursor + 34, 8, &same_hash);
+                  hex_read_number(cursor, 16, &tag) && hex_read_number(cursor + 17, 16, &walk->hash) &&
+                  hex_read_number(cursor + 34, 8, &same_hash);
     if (!shaped || tag != process_tag()) {
         return op_fail(op, REASON_INVALID_QUERY,
                        "the cursor is not one of this listing, or is from before a restart");

@@ -1,6 +1,7 @@
 /* list_xml.c - one visitor per answer over xml_walk. */
 #include "pools/object_store/list_xml.h"
 
+#include "pools/base/hex.h"
 #include "pools/object_store/xml_walk.h"
 
 #include <stdlib.h>
@@ -57,20 +58,12 @@ static enum err on_page(void *context, const char *path, const char *text) {
     return OK;
 }
 
-static int hex_value(char digit) {
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    char letter = (char)(digit | 0x20);
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 /* In place. Form rules: '+' is a space (AWS writes so). What is no escape stays as it is. */
 static void decode_key(char *key) {
     char *to = key;
     for (const char *from = key; *from != '\0'; from++) {
-        int high = *from == '%' ? hex_value(from[1]) : -1;
-        int low = high >= 0 ? hex_value(from[2]) : -1;
+        int high = *from == '%' ? hex_digit(from[1]) : -1;
+        int low = high >= 0 ? hex_digit(from[2]) : -1;
         if (low >= 0 && (high != 0 || low != 0)) {
             *to++ = (char)(high * 16 + low);
             from += 2;

@@ -12,6 +12,7 @@
  */
 #include "pools/s3/s3_internal.h"
 
+#include "pools/base/hex.h"
 #include "pools/object_store/encoding.h"
 
 #include <stdio.h>
@@ -88,19 +89,8 @@ static void copy_text(char *to, size_t cap, const char *from) {
     }
 }
 
-static bool parse_hex(const char *text, uint8_t *ret_bytes, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        unsigned value = 0;
-        for (int digit = 0; digit < 2; digit++, text++) {
-            bool number = *text >= '0' && *text <= '9';
-            if (!number && (*text < 'a' || *text > 'f')) {
-                return false;
-            }
-            value = value * 16 + (unsigned)(number ? *text - '0' : *text - 'a' + 10);
-        }
-        ret_bytes[i] = (uint8_t)value;
-    }
-    return *text == '\0';
+static bool parse_sha256(const char *text, uint8_t ret_sha256[SHA256_BYTES]) {
+    return hex_read_bytes(text, SHA256_BYTES, ret_sha256) && text[SHA256_HEX_BYTES - 1] == '\0';
 }
 
 void s3_meta_etag(const struct http_exchange *exchange, char ret_etag[S3_ETAG_BYTES]) {
@@ -169,7 +159,7 @@ void s3_meta_from_answer(const struct http_exchange *exchange, struct meta *ret_
     const char *hold = http_exchange_field(exchange, "x-amz-meta-lailad-hold");
     ret_meta->hold = hold && strcmp(hold, "cached") == 0 ? HOLD_CACHED : HOLD_OWNED;
     const char *sha256 = http_exchange_field(exchange, "x-amz-meta-lailad-sha256");
-    ret_meta->has_sha256 = sha256 && parse_hex(sha256, ret_meta->sha256, SHA256_BYTES);
+    ret_meta->has_sha256 = sha256 && parse_sha256(sha256, ret_meta->sha256);
     char etag[S3_ETAG_BYTES];
     s3_meta_etag(exchange, etag);
     if (etag[0] != '\0') {

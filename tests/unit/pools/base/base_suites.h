@@ -11,6 +11,7 @@ Suite *buf_suite(void);
 Suite *clock_suite(void);
 Suite *digest_suite(void);
 Suite *executor_suite(void);
+Suite *hex_suite(void);
 Suite *map_suite(void);
 Suite *mutex_suite(void);
 Suite *op_suite(void);

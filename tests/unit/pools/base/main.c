@@ -9,6 +9,7 @@ int main(void) {
     srunner_add_suite(runner, clock_suite());
     srunner_add_suite(runner, digest_suite());
     srunner_add_suite(runner, executor_suite());
+    srunner_add_suite(runner, hex_suite());
     srunner_add_suite(runner, map_suite());
     srunner_add_suite(runner, mutex_suite());
     srunner_add_suite(runner, op_suite());
