@@ -2,6 +2,7 @@
 #include "pools/hdf5/hdf5_pool.h"
 
 #include "pools/base/clock.h"
+#include "pools/hdf5/file_path.h"
 #include "pools/hdf5/reader.h"
 #include "pools/hdf5/store.h"
 #include "pools/hdf5/writer.h"
@@ -229,67 +230,10 @@ static const struct pool_ops ops = {
 };
 
 /* ---- opening ---- */
-/* ".." is such a part, and so is what other programs hide. */
-static bool has_dotted_part(const char *path) {
-    for (const char *part = path; part; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (*part == '.') {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool ends_in(const char *text, const char *end) {
-    size_t bytes = strlen(text);
-    size_t end_bytes = strlen(end);
-    return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
-}
-
-/* Whoever may add pools over REST must not reach files outside the data directory, nor the daemon's own inside (its keys, its
- * database, its lock): none of those is named like an HDF5 file. */
-static enum err check_rest_path(struct op *op, const char *path) {
-    if (path[0] == '/' || has_dotted_part(path)) {
-        return op_fail(
-            op, REASON_INVALID_CONFIG,
-            "path must stay below the data directory: no leading \"/\", no part that begins with \".\"");
-    }
-    if (!ends_in(path, ".h5") && !ends_in(path, ".hdf5")) {
-        return op_fail(op, REASON_INVALID_CONFIG, "path must end in .h5 or .hdf5");
-    }
-    return OK;
-}
-
-/* The file's path; what GET shows of it is settled in the settings: relative to the data directory where it is inside. */
-static enum err find_path(struct op *op, const struct pool_environment *environment, const char *nickname,
-                          struct settings *settings, char ret_path[PATH_MAX]) {
-    const char *path = settings_text(settings, "path");
-    char standard[NICKNAME_BYTES + sizeof ".h5"];
-    snprintf(standard, sizeof standard, "%s.h5", nickname);
-    path = path ? path : standard;
-    size_t data_dir_bytes = strlen(environment->data_dir);
-    enum err err = environment->from_rest ? check_rest_path(op, path) : OK;
-    if (err) {
-        return err;
-    }
-    int length = path[0] == '/' ? snprintf(ret_path, PATH_MAX, "%s", path)
-                                : snprintf(ret_path, PATH_MAX, "%s/%s", environment->data_dir, path);
-    if (!path[0] || length < 0 || length >= PATH_MAX) {
-        return op_fail(op, REASON_INVALID_CONFIG, "path must be a file name of at most %d bytes",
-                       PATH_MAX - 1);
-    }
-    if (ends_in(path, STORE_CONVERT_SUFFIX)) {
-        return op_fail(op, REASON_INVALID_CONFIG, "path must not end in " STORE_CONVERT_SUFFIX);
-    }
-    bool inside =
-        strncmp(ret_path, environment->data_dir, data_dir_bytes) == 0 && ret_path[data_dir_bytes] == '/';
-    return inside ? settings_set_text(settings, op, "path", ret_path + data_dir_bytes + 1) : OK;
-}
-
 static enum err open_pool(struct op *op, const struct pool_environment *environment, const char *nickname,
                           struct settings *settings, struct pool **ret_pool) {
     char path[PATH_MAX];
-    enum err err = find_path(op, environment, nickname, settings, path);
+    enum err err = file_path_find(op, environment, nickname, settings, path);
     if (err) {
         return err;
     }
@@ -320,4 +264,5 @@ const struct pool_kind hdf5_pool_kind = {
     .options = options,
     .option_count = ARRAY_COUNT(options),
     .open = open_pool,
+    .file_path = file_path_canonical,
 };

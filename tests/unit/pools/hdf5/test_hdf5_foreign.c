@@ -402,6 +402,65 @@ START_TEST(paths_are_shown_without_their_folder) {
 }
 END_TEST
 
+static enum err open_over_rest(struct op *op, const char *path) {
+    struct pool_environment environment = {
+        .data_dir = fixture.dir, .spool_dir = fixture.spool_dir, .from_rest = true};
+    op_init(op, 0, 0);
+    AUTO(settings_free)
+    struct settings *settings = settings_new(hdf5_pool_kind.options, hdf5_pool_kind.option_count);
+    ck_assert_int_eq(settings_set_text(settings, op, "path", path), OK);
+    ck_assert_int_eq(settings_finish(settings, op), OK);
+    struct pool *pool = NULL;
+    enum err err = hdf5_pool_kind.open(op, &environment, "q", settings, &pool);
+    if (!err) {
+        (void)STEAL(settings);
+        ck_assert_str_eq(settings_text(pool->settings, "path"), path);
+        pool_unref(pool);
+    }
+    return err;
+}
+
+static void make_link(const char *to, const char *name) {
+    char *path = fixture_path(&fixture, name);
+    ck_assert_int_eq(symlink(to, path), 0);
+    free(path);
+}
+
+START_TEST(links_do_not_lead_rest_pools_out_of_the_data_directory) {
+    char outside[] = "/tmp/lailad-outside-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(outside));
+    char target[64];
+    snprintf(target, sizeof target, "%s/x.h5", outside);
+    char *inner = fixture_path(&fixture, "inner");
+    ck_assert_int_eq(mkdir(inner, 0700), 0);
+    make_link(outside, "out");
+    make_link("..", "up");
+    make_link("inner", "in");
+    make_link(target, "absent.h5"); /* opening would make the file */
+    make_link("inner/x.h5", "near.h5");
+    static const char *const refused[] = {"out/x.h5", "up/x.h5", "in/../out/x.h5", "absent.h5", "near.h5"};
+    struct op op;
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+        ck_assert_msg(open_over_rest(&op, refused[i]) == ERR_INVALID, "%s", refused[i]);
+        ck_assert_int_eq(op.fault.reason, REASON_INVALID_CONFIG);
+        ck_assert_ptr_null(strstr(op.fault.detail, "/tmp"));
+    }
+    ck_assert_int_eq(access(target, F_OK), -1);
+    ck_assert_int_eq(open_over_rest(&op, "no/such/x.h5"), ERR_UNAVAILABLE);
+    ck_assert_int_eq(open_over_rest(&op, "in/x.h5"), OK); /* stays below */
+    ck_assert_int_gt(size_of("inner/x.h5"), 0);
+    static const char *const made[] = {"out", "up", "in", "absent.h5", "near.h5", "inner/x.h5"};
+    for (size_t i = 0; i < ARRAY_COUNT(made); i++) {
+        char *path = fixture_path(&fixture, made[i]);
+        ck_assert_int_eq(unlink(path), 0);
+        free(path);
+    }
+    ck_assert_int_eq(rmdir(inner), 0);
+    ck_assert_int_eq(rmdir(outside), 0);
+    free(inner);
+}
+END_TEST
+
 START_TEST(rest_pools_stay_below_the_data_directory) {
     static const char *const refused[] = {"/tmp/x.h5", "../x.h5", "a/../x.h5", "a/..",    "..",  "state.key",
                                           "state.db",  "lock",    "listen",    "spool/x", ".h5", ".x.h5",
@@ -449,6 +508,7 @@ int main(void) {
     tcase_add_test(tcase, what_is_no_hdf5_file_is_refused);
     tcase_add_test(tcase, paths_are_shown_without_their_folder);
     tcase_add_test(tcase, rest_pools_stay_below_the_data_directory);
+    tcase_add_test(tcase, links_do_not_lead_rest_pools_out_of_the_data_directory);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,28 @@
+/* file_path.h - which file a pool's options name, and which files a request may name.
+ *
+ * The configuration may name any file. A request may only name HDF5 files below the data directory (design.md 13.4), in two steps:
+ *   1 the text: no leading "/", no part that begins with ".", an end that none of the daemon's own files has;
+ *   2 the disk: the file itself is no symbolic link, and its folder, links followed, is below the data directory.
+ * Step 2 is realpath, not openat2(RESOLVE_BENEATH): the HDF5 library opens files by path, so a descriptor that was resolved safely
+ * would not be what it uses. The resolved path is what is opened from then on. Who could swap a folder for a link between the two
+ * may write into the data directory anyway.
+ *
+ * Threads: any; no state.
+ */
+#ifndef POOLS_HDF5_FILE_PATH_H
+#define POOLS_HDF5_FILE_PATH_H
+
+#include "pools/pool.h"
+
+#include <limits.h>
+
+/* The file to open. What GET shows of it is settled in the settings: relative to the data directory where it is inside.
+ * ERR_INVALID (REASON_INVALID_CONFIG) for a path that may not be used. */
+enum err file_path_find(struct op *op, const struct pool_environment *environment, const char *nickname,
+                        struct settings *settings, char ret_path[PATH_MAX]) MUST_USE;
+/* The same file under the one name it has whatever links and dots lead to it; what does not exist yet is taken as it is written. Changes
+ * nothing. A pool_kind's file_path. */
+enum err file_path_canonical(struct op *op, const struct pool_environment *environment, const char *nickname,
+                             const struct settings *settings, char ret_path[PATH_MAX]) MUST_USE;
+
+#endif
