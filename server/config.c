@@ -327,7 +327,8 @@ static bool fill(struct config *config, const struct args *args, struct complain
     return read_config_file(&reading, args->config) && read_environment(config, complaint) &&
            read_flags(config, args, complaint) &&
            (settings_finish(config->params, &op) == OK ||
-            complain(complaint, file, 0, "%s", op.fault.detail));
+            complain(complaint, file, 0, "%s", op.fault.detail)) &&
+           config_check_files(&reading);
 }
 
 struct config *config_load(const struct args *args, struct complaint *complaint) {

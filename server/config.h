@@ -1,6 +1,6 @@
 /* config.h - everything the daemon is told before it starts: flags, environment, file, secrets.
  *
- * config_load reads and checks all of it without touching storage or the network; --check-config is config_load and nothing
+ * config_load reads and checks all of it without opening storage or touching the network; --check-config is config_load and nothing
  * else. Every error names the file, the line, the key and what was expected. design.md 13.1 to 13.3.
  * Immutable once loaded, except that main takes the pools' settings out.
  */
@@ -15,6 +15,7 @@
 
 struct config_pool {
     char nickname[NICKNAME_BYTES];
+    unsigned line; /* of its table; 0 = in no file */
     const struct pool_kind *kind;
     struct settings *settings; /* owned until taken */
 };

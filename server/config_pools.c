@@ -5,6 +5,7 @@
 #include "pools/kinds.h"
 #include "pools/registry.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static bool read_pool(const struct reading *reading, const struct toml_node *tab
     if (!pool) {
         return false;
     }
+    pool->line = table->line;
     char where[WHERE_BYTES];
     snprintf(where, sizeof where, "[pools.%s] ", pool->nickname);
     for (const struct toml_node *node = table->first; node; node = node->next) {
@@ -150,6 +152,50 @@ bool config_add_alpha(const struct reading *reading) {
     return alpha &&
            (settings_finish(alpha->settings, &op) == OK ||
             complain(reading->complaint, reading->file, 0, "[pools." ALPHA "]: %s", op.fault.detail));
+}
+
+/* ---- their files ---- */
+
+/* Whether another pool before this one keeps its file. */
+static bool check_file(const struct reading *reading, char *const *files, size_t index) {
+    const struct config_pool *pools = reading->config->pools;
+    for (size_t i = 0; i < index; i++) {
+        if (files[i] && strcmp(files[i], files[index]) == 0) {
+            return complain(reading->complaint, reading->file, pools[index].line,
+                            "[pools.%s] path: [pools.%s] keeps the same file; expected one of its own",
+                            pools[index].nickname, pools[i].nickname);
+        }
+    }
+    return true;
+}
+
+bool config_check_files(const struct reading *reading) {
+    const struct config *config = reading->config;
+    const struct pool_environment environment = {.data_dir = settings_text(config->params, "data_dir")};
+    char **files = calloc(config->pool_count, sizeof *files);
+    bool is_good = files || complain(reading->complaint, NULL, 0, "out of memory");
+    for (size_t i = 0; i < config->pool_count && is_good; i++) {
+        const struct config_pool *pool = &config->pools[i];
+        char path[PATH_MAX];
+        struct op op;
+        op_init(&op, 0, 0);
+        if (!pool->kind->file_path) {
+            continue;
+        }
+        if (pool->kind->file_path(&op, &environment, pool->nickname, pool->settings, path) != OK) {
+            is_good = complain(reading->complaint, reading->file, pool->line, "[pools.%s] %s", pool->nickname,
+                               op.fault.detail);
+            continue;
+        }
+        files[i] = strdup(path);
+        is_good =
+            files[i] ? check_file(reading, files, i) : complain(reading->complaint, NULL, 0, "out of memory");
+    }
+    for (size_t i = 0; files && i < config->pool_count; i++) {
+        free(files[i]);
+    }
+    free(files);
+    return is_good;
 }
 
 /* ---- the chain ---- */

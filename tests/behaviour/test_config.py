@@ -90,6 +90,25 @@ class Errors(ConfigCase):
         self.assert_refused(self.check('chain = "alpha << a << alpha"\n' + MEMORY), 1, ["chain", "alpha", "a"])
         self.assert_refused(self.check('chain = "a << a"\n' + MEMORY), 1, ["chain", "a << a", "cycle"])
 
+    def test_one_file_for_two_pools(self):
+        """By whatever name: what counts is the file."""
+        (self.home / "data" / "folder").mkdir(parents=True)
+        (self.home / "data" / "link").symlink_to("folder")
+        for first, second in (
+            ('path = "x.h5"', 'path = "x.h5"'),
+            ("", 'path = "a.h5"'),  # <nickname>.h5
+            ('path = "x.h5"', 'path = "./folder//../x.h5"'),
+            ('path = "folder/x.h5"', 'path = "link/x.h5"'),
+            ('path = "x.h5"', f'path = "{self.home}/data/x.h5"'),
+            ('path = "no/such/x.h5"', 'path = "no/../no/./such/x.h5"'),
+        ):
+            with self.subTest(first=first, second=second):
+                config = f'[pools.a]\nkind = "hdf5"\n{first}\n[pools.b]\nkind = "hdf5"\n{second}\n'
+                self.assert_refused(self.check(config), 4, ["pools.b", "path", "pools.a"])
+        config = '[pools.a]\nkind = "hdf5"\n[pools.b]\nkind = "hdf5"\npath = "folder/a.h5"\n'
+        self.assertEqual(self.check(config).returncode, 0)
+        self.assertEqual(sorted(path.name for path in (self.home / "data").iterdir()), ["folder", "link"])
+
     def test_a_bad_expression_in_the_chain(self):
         for text in ("alpha <<", "alpha < a", "alpha << a >> alpha"):
             with self.subTest(text=text):
