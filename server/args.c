@@ -4,74 +4,89 @@
 #include "pools/kinds.h"
 #include "server/params.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+/* A new flag is a member of struct args and a row here. */
 struct flag {
     const char *name;  /* with its dashes */
     const char *value; /* what --help calls its value; NULL = it takes none */
+    size_t place;      /* in struct args: of a const char * when it takes a value, else of a bool */
     const char *sentence;
 };
 
 static const struct flag flags[] = {
-    {"--config", "FILE", "the configuration (TOML); without it: alpha << hdf5 under ./data"},
-    {"--secrets", "FILE", "names for ${NAME} (TOML); default: secrets.toml beside the configuration"},
-    {"--listen", "ADDR:PORT", "address to listen on; port 0 picks a free one"},
-    {"--data-dir", "DIR", "folder for state, spool and pool files"},
-    {"--insecure", NULL, "listen beyond loopback without a token"},
-    {"--check-config", NULL, "check the configuration and end"},
-    {"--version", NULL, "print the version and end"},
-    {"--help", NULL, "print this and end"},
+    {.name = "--config",
+     .value = "FILE",
+     .place = offsetof(struct args, config),
+     .sentence = "the configuration (TOML); without it: alpha << hdf5 under ./data"},
+    {.name = "--secrets",
+     .value = "FILE",
+     .place = offsetof(struct args, secrets),
+     .sentence = "names for ${NAME} (TOML); default: secrets.toml beside the configuration"},
+    {.name = "--listen",
+     .value = "ADDR:PORT",
+     .place = offsetof(struct args, listen),
+     .sentence = "address to listen on; port 0 picks a free one"},
+    {.name = "--data-dir",
+     .value = "DIR",
+     .place = offsetof(struct args, data_dir),
+     .sentence = "folder for state, spool and pool files"},
+    {.name = "--insecure",
+     .place = offsetof(struct args, insecure),
+     .sentence = "listen beyond loopback without a token"},
+    {.name = "--check-config",
+     .place = offsetof(struct args, check_config),
+     .sentence = "check the configuration and end"},
+    {.name = "--version", .place = offsetof(struct args, version), .sentence = "print the version and end"},
+    {.name = "--help", .place = offsetof(struct args, help), .sentence = "print this and end"},
 };
+
+static const struct flag *find_flag(const char *name, size_t bytes) {
+    for (size_t i = 0; i < ARRAY_COUNT(flags); i++) {
+        if (strlen(flags[i].name) == bytes && memcmp(flags[i].name, name, bytes) == 0) {
+            return &flags[i];
+        }
+    }
+    return NULL;
+}
+
+/* value NULL = it takes none. */
+static void take(struct args *args, const struct flag *flag, const char *value) {
+    char *place = (char *)args + flag->place;
+    const bool yes = true;
+    if (value) {
+        memcpy(place, &value, sizeof value);
+    } else {
+        memcpy(place, &yes, sizeof yes);
+    }
+}
 
 static bool complain_usage(const char *what, const char *argument) {
     fprintf(stderr, "lailad: %s: %s (lailad --help lists the flags)\n", what, argument);
     return false;
 }
 
-static void take_value(struct args *args, const char *name, const char *value) {
-    const char **places[] = {&args->config, &args->secrets, &args->listen, &args->data_dir};
-    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
-        if (strcmp(name, flags[i].name) == 0) {
-            *places[i] = value;
-        }
-    }
-}
-
-static void take_switch(struct args *args, const char *name) {
-    bool *places[] = {&args->insecure, &args->check_config, &args->version, &args->help};
-    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
-        if (strcmp(name, flags[4 + i].name) == 0) {
-            *places[i] = true;
-        }
-    }
-}
-
 bool args_parse(int argc, char **argv, struct args *ret_args) {
     *ret_args = (struct args){0};
     for (int i = 1; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');
-        size_t bytes = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
-        const struct flag *flag = NULL;
-        for (size_t f = 0; f < ARRAY_COUNT(flags) && !flag; f++) {
-            bool same = strlen(flags[f].name) == bytes && memcmp(flags[f].name, argv[i], bytes) == 0;
-            flag = same ? &flags[f] : NULL;
-        }
+        const struct flag *flag = find_flag(argv[i], equals ? (size_t)(equals - argv[i]) : strlen(argv[i]));
         if (!flag) {
             return complain_usage("unknown argument", argv[i]);
         }
-        if (!flag->value) {
-            if (equals) {
-                return complain_usage("takes no value", flag->name);
+        if (!flag->value && equals) {
+            return complain_usage("takes no value", flag->name);
+        }
+        const char *value = NULL;
+        if (flag->value) {
+            value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : "";
+            if (!*value) {
+                return complain_usage("needs a value", flag->name);
             }
-            take_switch(ret_args, flag->name);
-            continue;
         }
-        const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : "";
-        if (!*value) {
-            return complain_usage("needs a value", flag->name);
-        }
-        take_value(ret_args, flag->name, value);
+        take(ret_args, flag, value);
     }
     return true;
 }

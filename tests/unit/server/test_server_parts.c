@@ -1,11 +1,9 @@
-/* test_server_parts.c - the pure parts of the server: pipe, header list, screen, auth, secrets, configuration. */
+/* test_server_parts.c - the pure parts of the server: pipe, header list, screen, auth. */
 #include "api/target.h"
 #include "pools/base/hash.h"
 #include "server/auth.h"
-#include "server/config.h"
 #include "server/pipe.h"
 #include "server/screen.h"
-#include "server/text_file.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -303,114 +301,8 @@ START_TEST(origins_are_compared_with_the_host) {
 }
 END_TEST
 
-/* ---- names and configuration ---- */
-
-static char folder[] = "/tmp/lailad-config-XXXXXX";
-
-static void write_file(const char *name, const char *text, char ret_path[64]) {
-    snprintf(ret_path, 64, "%s/%s", folder, name);
-    ck_assert_int_eq(text_file_write(ret_path, text), 0);
-}
-
-static struct config *load(const char *text, const char *secrets, struct complaint *complaint) {
-    char config_path[64], secrets_path[64];
-    write_file("c.toml", text, config_path);
-    struct args args = {.config = config_path};
-    if (secrets) {
-        write_file("secrets.toml", secrets, secrets_path);
-    }
-    struct config *config = config_load(&args, complaint);
-    unlink(config_path);
-    if (secrets) {
-        unlink(secrets_path);
-    }
-    return config;
-}
-
-START_TEST(names_are_expanded_once) {
-    struct complaint complaint = {{0}};
-    static const char secrets[] = "FLAT = \"one $x ${NOT}\"\nNUMBER = 7\nON = true\n[table]\nname = "
-                                  "\"two\"\n[table.deep]\nx = \"no\"\n";
-    struct config *config = load("chain = \"\"\n", secrets, &complaint);
-    ck_assert_msg(config != NULL, "%s", complaint.text);
-    static const struct {
-        const char *text, *expanded;
-        enum expand_result result;
-    } rows[] = {
-        {"", "", EXPAND_OK},
-        {"plain", "plain", EXPAND_OK},
-        {"<${FLAT}>", "<one $x ${NOT}>", EXPAND_OK},
-        {"${table_name}${NUMBER}${ON}", "two7true", EXPAND_OK},
-        {"$$ $${FLAT} $a a$", "$ ${FLAT} $a a$", EXPAND_OK},
-        {"${MISSING_NAME_1}", NULL, EXPAND_UNDEFINED},
-        {"${deep_x}", NULL, EXPAND_UNDEFINED},
-        {"${FLAT", NULL, EXPAND_UNCLOSED},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        struct buf buf;
-        buf_init(&buf, 1000);
-        char name[32] = "";
-        ck_assert_int_eq(secrets_expand(config->secrets, rows[i].text, &buf, name, sizeof name),
-                         rows[i].result);
-        if (rows[i].expanded) {
-            ck_assert_str_eq(buf.data, rows[i].expanded);
-        }
-        buf_fini(&buf);
-    }
-    config_free(config);
-}
-END_TEST
-
-START_TEST(the_embedded_default_is_alpha_over_hdf5) {
-    struct complaint complaint = {{0}};
-    struct args args = {.data_dir = "/somewhere", .listen = "[::1]:0"};
-    struct config *config = config_load(&args, &complaint);
-    ck_assert_msg(config != NULL, "%s", complaint.text);
-    ck_assert_str_eq(config->chain_text, "alpha << hdf5\n");
-    ck_assert_uint_eq(config->pool_count, 2);
-    ck_assert_str_eq(settings_text(config->params, "data_dir"), "/somewhere");
-    ck_assert_str_eq(settings_text(config->params, "listen"), "[::1]:0");
-    ck_assert_uint_eq(settings_number(config->params, "max_connections"), 1000);
-    config_free(config);
-}
-END_TEST
-
-START_TEST(rest_bodies_get_only_listed_names) {
-    struct complaint complaint = {{0}};
-    struct config *config = load("rest_secrets = [\"A\", \"C\"]\n", "A = \"a\"\nB = \"b\"\n", &complaint);
-    ck_assert_msg(config != NULL, "%s", complaint.text);
-    ck_assert_str_eq(config_expand_for_rest(config, "A"), "a");
-    ck_assert_ptr_null(config_expand_for_rest(config, "B"));
-    ck_assert_ptr_null(config_expand_for_rest(config, "C"));
-    config_free(config);
-}
-END_TEST
-
-START_TEST(a_refusal_names_file_line_and_key) {
-    static const struct {
-        const char *text, *expected;
-    } rows[] = {
-        {"\nallowed_hosts = \"x\"\n", "c.toml:2: allowed_hosts: "},
-        {"rest_secrets = [\"a\",\n 5]\n", "c.toml:2: rest_secrets: "},
-        {"listen = 1979-05-27\n", "c.toml:1: listen: "},
-        {"\n\npoll_threads = 65\n", "c.toml:3: poll_threads: "},
-        {"pipe_bytes = \"1KiB\"\n", "c.toml:1: pipe_bytes: "},
-        {"data_dir = \"a\\u0000b\"\n", "c.toml:1: data_dir: "},
-        {"[pools.a]\nkind = \"memory\"\nmax_bytes = [1]\n", "c.toml:3: [pools.a] max_bytes: "},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        struct complaint complaint = {{0}};
-        ck_assert_ptr_null(load(rows[i].text, NULL, &complaint));
-        ck_assert_msg(strstr(complaint.text, rows[i].expected) != NULL, "%s", complaint.text);
-    }
-}
-END_TEST
-
 int main(void) {
     hash_setup();
-    if (!mkdtemp(folder)) {
-        return 1;
-    }
     Suite *suite = suite_create("server parts");
     TCase *tests = tcase_create("parts");
     tcase_set_timeout(tests, 60);
@@ -423,15 +315,10 @@ int main(void) {
     tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
     tcase_add_test(tests, tokens_are_compared_whole);
     tcase_add_test(tests, origins_are_compared_with_the_host);
-    tcase_add_test(tests, names_are_expanded_once);
-    tcase_add_test(tests, the_embedded_default_is_alpha_over_hdf5);
-    tcase_add_test(tests, rest_bodies_get_only_listed_names);
-    tcase_add_test(tests, a_refusal_names_file_line_and_key);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    rmdir(folder);
     return failed != 0;
 }
