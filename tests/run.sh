@@ -259,7 +259,8 @@ fi
 if wanted tsan; then
     if run tsan-build build tsan; then
         # The sanitizer follows threads, not check's forks. Third-party servers and fuzz corpora gain nothing here.
-        CK_FORK=no TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1" programs tsan tsan -E 'fuzz|contract|replay|live'
+        export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions='$root/tests/tsan.supp'"
+        CK_FORK=no programs tsan tsan -E 'fuzz|contract|replay|live'
         # Where requests, flights, fills and rewiring meet.
         behaviour tsan-daemon tsan test_coalescing test_chain_semantics test_wiring test_process
     else
