@@ -128,6 +128,46 @@ START_TEST(a_dead_origin_costs_two_fetches) {
 }
 END_TEST
 
+static void say(void *context) {
+    atomic_store_explicit((atomic_bool *)context, true, memory_order_relaxed);
+}
+
+static void say_nothing(void *context) {
+    (void)context;
+}
+
+/* The second waiter leaves while the table's lock is held by who moves it to another flight. That its flight is read under that lock only
+ * ThreadSanitizer sees; so nothing here may order the two threads: the word that the move has begun is a relaxed one, and is waited for
+ * by looking. */
+START_TEST(a_waiter_may_leave_while_it_is_moved) {
+    for (int round = 0; round < 20; round++) {
+        atomic_bool is_moving;
+        atomic_init(&is_moving, false);
+        fixture_start(&f, 2, true, 0);
+        fake_fail_opens(f.pool[1], REASON_UNAVAILABLE, 1);
+        fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+        struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
+        struct op op;
+        op_init(&op, 0, 0);
+        struct id id = make_id("k");
+        struct flight_ticket first = {.waker = {.wake = say, .context = &is_moving}};
+        struct flight_ticket second = {.waker = {.wake = say_nothing}};
+        ck_assert_int_eq(flight_enter(f.flights, &op, tiers, &id, true, true, &first), OK);
+        ck_assert_int_eq(flight_enter(f.flights, &op, tiers, &id, true, true, &second), OK);
+        ck_assert(second.collapsed);
+        fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+        fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+        while (!atomic_load_explicit(&is_moving, memory_order_relaxed)) {
+            sched_yield();
+        }
+        flight_leave(f.flights, &second);
+        flight_leave(f.flights, &first);
+        tiers_unref(tiers);
+        fixture_stop(&f); /* every flight has gone */
+    }
+}
+END_TEST
+
 START_TEST(not_found_is_shared) {
     fixture_start(&f, 2, true, 0);
     fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
@@ -421,6 +461,7 @@ int main(void) {
     tcase_add_test(tcase, two_walks_that_meet_share_the_fetch_below);
     tcase_add_test(tcase, a_failure_costs_one_reader_and_begins_anew_for_the_others);
     tcase_add_test(tcase, a_dead_origin_costs_two_fetches);
+    tcase_add_test(tcase, a_waiter_may_leave_while_it_is_moved);
     tcase_add_test(tcase, not_found_is_shared);
     tcase_add_test(tcase, readers_that_leave_do_not_end_the_flight);
     tcase_add_test(tcase, an_operation_after_the_answer_waits_for_the_copy);

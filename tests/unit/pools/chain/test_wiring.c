@@ -371,6 +371,57 @@ START_TEST(a_pool_that_is_proxied_to_cannot_go) {
 }
 END_TEST
 
+static unsigned asked_in_use;
+
+/* The first answer is wrong on purpose: the pool is then hidden, as when a link to it comes between the two questions. */
+static enum err in_use_at_second(void *context, struct op *use_op, const char *nickname) {
+    if (++asked_in_use == 1) {
+        return OK;
+    }
+    struct pool *head = registry_get(registry, "p0");
+    struct tiers *tiers = NULL;
+    ck_assert_ptr_null(registry_get(registry, nickname));
+    ck_assert_int_eq(wiring_tiers(wiring, use_op, head, &tiers), ERR_BUSY);
+    ck_assert_int_eq(use_op->fault.reason, REASON_BUSY);
+    ck_assert_ptr_nonnull(strstr(use_op->fault.detail, nickname));
+    ck_assert_ptr_null(tiers);
+    pool_unref(head);
+    return wiring_in_use(context, use_op, nickname);
+}
+
+/* A shorter chain would tell that an entry is nowhere, and, remembered, would go on telling it. */
+START_TEST(a_chain_that_meets_a_leaving_pool_is_not_cut_short) {
+    start(2, "");
+    struct pool *pool = NULL;
+    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    pool_unref(pool);
+    ck_assert_int_eq(set("p0", "rest"), OK);
+    asked_in_use = 0;
+    ck_assert_int_eq(registry_remove(registry, &op, "rest", in_use_at_second, wiring_drop_pool, wiring),
+                     ERR_CONFLICT);
+    ck_assert_uint_eq(asked_in_use, 2);
+    expect_tiers("p0", 2);
+}
+END_TEST
+
+/* Who still holds a removed pool may read on; the wiring does not keep it open. */
+START_TEST(a_removed_pool_is_not_remembered) {
+    start(1, "");
+    struct pool *pool = NULL;
+    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    expect_tiers("rest", 1);
+    ck_assert_uint_gt(atomic_load(&pool->refs), 2); /* ours, the registry's, the remembered chain's */
+    ck_assert_int_eq(remove_pool("rest"), OK);
+    ck_assert_uint_eq(atomic_load(&pool->refs), 1);
+    struct tiers *tiers = NULL;
+    ck_assert_int_eq(wiring_tiers(wiring, &op, pool, &tiers), OK);
+    ck_assert_ptr_eq(tiers->tier[0].pool, pool);
+    tiers_unref(tiers);
+    ck_assert_uint_eq(atomic_load(&pool->refs), 1);
+    pool_unref(pool);
+}
+END_TEST
+
 START_TEST(sixty_four_tiers_and_not_too_many) {
     start(TIERS_MOST + 1, "");
     struct buf text;
@@ -446,6 +497,8 @@ int main(void) {
     tcase_add_test(tcase, a_first_start_without_a_chain_saves_nothing);
     tcase_add_test(tcase, a_pool_that_is_proxied_to_cannot_go);
     tcase_add_loop_test(tcase, a_pool_that_cannot_be_dropped_keeps_its_link, 0, 2);
+    tcase_add_test(tcase, a_chain_that_meets_a_leaving_pool_is_not_cut_short);
+    tcase_add_test(tcase, a_removed_pool_is_not_remembered);
     tcase_add_test(tcase, sixty_four_tiers_and_not_too_many);
     tcase_add_test(tcase, changes_from_many_threads_lose_nothing);
     suite_add_tcase(suite, tcase);
