@@ -37,6 +37,8 @@ unsigned problem_status(enum err kind) {
         return 415;
     case ERR_RANGE:
         return 416;
+    case ERR_EXPECTATION:
+        return 417;
     case ERR_HEADERS_TOO_LARGE:
         return 431;
     case ERR_UNSUPPORTED:

@@ -210,9 +210,19 @@ static enum err check_framing(struct op *op, const struct headers *headers, stru
         }
         screened->has_body = screened->body_bytes > 0;
     }
+    return OK;
+}
+
+/* Whoever expects something else must not be left to believe that it was met (RFC 9110, 10.1.1). */
+static enum err check_expect(struct op *op, const struct headers *headers, struct screened *screened) {
     const struct header_field *expect = headers_find(headers, "expect");
-    screened->expects_continue = expect && screened->has_body && !screened->is_http_1_0 &&
-                                 text_is(expect->value, expect->value_bytes, "100-continue");
+    if (!expect || !expect->value_bytes) {
+        return OK;
+    }
+    if (!text_is(expect->value, expect->value_bytes, "100-continue")) {
+        return op_fail(op, REASON_EXPECTATION_FAILED, "the only expectation understood is 100-continue");
+    }
+    screened->expects_continue = screened->has_body && !screened->is_http_1_0;
     return OK;
 }
 
@@ -227,6 +237,9 @@ enum err screen_request(struct op *op, const struct screen_head *head, struct sc
     }
     if (!err) {
         err = check_host(op, head, screened.is_http_1_0);
+    }
+    if (!err) {
+        err = check_expect(op, head->headers, &screened);
     }
     if (!err) {
         *ret_screened = screened;

@@ -46,7 +46,7 @@ struct screened {
     uint64_t body_bytes; /* UINT64_MAX = chunked */
 };
 
-/* ERR_INVALID, ERR_UNSUPPORTED, ERR_URI_TOO_LONG or ERR_HEADERS_TOO_LARGE, recorded in op. */
+/* ERR_INVALID, ERR_UNSUPPORTED, ERR_EXPECTATION, ERR_URI_TOO_LONG or ERR_HEADERS_TOO_LARGE, recorded in op. */
 enum err screen_request(struct op *op, const struct screen_head *head,
                         struct screened *ret_screened) MUST_USE;
 

@@ -28,6 +28,7 @@
     X(ERR_URI_TOO_LONG, "uri-too-long", false)                                                               \
     X(ERR_UNSUPPORTED_MEDIA, "unsupported-media", false)                                                     \
     X(ERR_RANGE, "range", false)                                                                             \
+    X(ERR_EXPECTATION, "expectation", false)                                                                 \
     X(ERR_HEADERS_TOO_LARGE, "headers-too-large", false)                                                     \
     X(ERR_INTERNAL, "internal", false)                                                                       \
     X(ERR_CONFIG, "config", false)                                                                           \
@@ -89,6 +90,7 @@ enum err {
     X(REASON_UNSUPPORTED_MEDIA, ERR_UNSUPPORTED_MEDIA, "unsupported-media-type",                             \
       "The media type is not supported here")                                                                \
     X(REASON_RANGE, ERR_RANGE, "range-not-satisfiable", "The range cannot be satisfied")                     \
+    X(REASON_EXPECTATION_FAILED, ERR_EXPECTATION, "expectation-failed", "The expectation cannot be met")     \
     X(REASON_HEADERS_TOO_LARGE, ERR_HEADERS_TOO_LARGE, "headers-too-large",                                  \
       "The request header is too large")                                                                     \
     X(REASON_INTERNAL, ERR_INTERNAL, "internal", "The service failed")                                       \

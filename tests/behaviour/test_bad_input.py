@@ -424,6 +424,17 @@ class BadHeaders(BadInput):
                 self.assert_status(answer, 400)
 
 
+    def test_an_unmet_expectation(self):
+        """Told before the body is sent or read; what is understood in any case of its letters is not refused."""
+        for value in ("foo", "100-continue, foo", "200-ok"):
+            for method in ("GET", "PUT"):
+                with self.subTest(method=method, value=value), self.daemon.raw() as raw:
+                    fields = [f"Expect: {value}"] + (["Content-Length: 5"] if method == "PUT" else [])
+                    raw.send(request(f"{method} /pools/other/entries/new HTTP/1.1", *fields))
+                    self.assert_problem(raw.answer(), 417, "expectation-failed")
+        self.assert_status(self.http.get("/livez", {"Expect": "100-Continue"}), 200)
+
+
 # ---- frames ---------------------------------------------------------------------------------------------------------
 PUT_LINE = "PUT /pools/other/entries/smuggled HTTP/1.1"
 CHUNKED = "Transfer-Encoding: chunked"

@@ -188,10 +188,30 @@ START_TEST(framing_is_told) {
     ck_assert_int_eq(screen("HTTP/1.0", "/", &screened), OK);
     ck_assert(screened.is_http_1_0 && !screened.has_body);
     headers_init(&headers);
+    add("Host", "x");
+    add("Expect", "");
+    ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), OK);
+    ck_assert(!screened.expects_continue);
+    headers_init(&headers);
     ck_assert_int_eq(screen("HTTP/1.1", "/", &screened), ERR_INVALID); /* no Host */
     headers_init(&headers);
     add("Transfer-Encoding", "chunked");
     ck_assert_int_eq(screen("HTTP/1.0", "/", &screened), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(other_expectations_are_refused) {
+    static const char *const others[] = {"foo", "100-continue, foo", "100-continue;q=1", "100", "200-ok"};
+    struct screened screened;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        ck_assert_msg(screen_field("Expect", others[i]) == ERR_EXPECTATION, "%s", others[i]);
+    }
+    ck_assert_int_eq(screen_field("Expect", "100-Continue"), OK);
+    headers_init(&headers);
+    add("Expect", "100-continue");
+    add("Content-Length", "5");
+    ck_assert_int_eq(screen("HTTP/1.0", "/", &screened), OK);
+    ck_assert(!screened.expects_continue); /* HTTP/1.0 knows no 100 */
 }
 END_TEST
 
@@ -311,6 +331,7 @@ int main(void) {
     tcase_add_test(tests, fields_are_screened);
     tcase_add_test(tests, twins_are_screened);
     tcase_add_test(tests, framing_is_told);
+    tcase_add_test(tests, other_expectations_are_refused);
     tcase_add_test(tests, hosts_are_screened);
     tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
     tcase_add_test(tests, tokens_are_compared_whole);
