@@ -83,35 +83,43 @@ struct flight_todo {
     struct flight *done;
 };
 
+/* ---- flight_table.c ---- */
+
 /* The open flight of the tier, or NULL. One whose key changed meanwhile is closed on the way. */
 struct flight *flight_find_locked(struct flights *flights, const struct tiers *tiers, unsigned index,
                                   const struct id *id);
 /* In the table, fences raised, LOOKING; its strand is not woken. NULL and a fault when out of memory. */
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
                                  const struct id *id);
-/* A reader that takes copies has joined: this flight and those below make them. */
-void flight_want_copy_locked(struct flight *flight);
-/* Lets `flight` follow `lower`: published at once when there is an answer already. */
-void flight_follow_locked(struct flight *flight, struct flight *lower, struct flight_todo *todo);
-/* flight->kind and what belongs to it are set: gives the answer to everybody above. */
-void flight_publish_locked(struct flight *flight, struct flight_todo *todo);
+/* Nobody can join any more. Legal on a flight that has left already. */
+void flight_leave_table_locked(struct flight *flight);
 /* Finishes the flight, and those below that were waiting for it, when nothing is left to do. */
 void flight_settle_locked(struct flight *flight, struct flight_todo *todo);
-/* A growing stream that no reader, no copy and no flight above is left for ends here; nobody can join any more. Called from the
- * source's own strand. */
-void flight_end_if_deserted_locked(struct flight *flight);
-/* Whether, as far as is known, the tier may get a copy of what is found below it. */
-bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below, uint64_t size_bytes);
-void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket);
-void flight_remove_waiter_locked(struct flight_ticket *ticket);
-
-/* Without the lock, on LANE_FETCH when fills may be in it. */
-void flight_todo_run(struct flight_todo *todo);
 struct flight *flight_ref(struct flight *flight);
 /* Without the lock. NULL allowed. */
 void flight_unref(struct flight *flight);
 
-/* The strand's step; in flight.c. */
+/* ---- flight_publish.c ---- */
+
+void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket);
+void flight_remove_waiter_locked(struct flight_ticket *ticket);
+/* A reader that takes copies has joined: this flight and those below make them. */
+void flight_want_copy_locked(struct flight *flight);
+/* Whether, as far as is known, the tier may get a copy of what is found below it. */
+bool flight_takes_copy_locked(const struct flight *flight, bool spoiled_below, uint64_t size_bytes);
+/* Lets `flight` follow `lower`: published at once when there is an answer already. */
+void flight_follow_locked(struct flight *flight, struct flight *lower, struct flight_todo *todo);
+/* flight->kind and what belongs to it are set: gives the answer to everybody above. */
+void flight_publish_locked(struct flight *flight, struct flight_todo *todo);
+/* A growing stream that no reader, no copy and no flight above is left for ends here; nobody can join any more. Called from the
+ * source's own strand. */
+void flight_end_if_deserted_locked(struct flight *flight);
+/* Without the lock, on LANE_FETCH when fills may be in it. */
+void flight_todo_run(struct flight_todo *todo);
+
+/* ---- flight.c ---- */
+
+/* The strand's step. */
 void flight_step(struct strand *strand);
 
 #endif
