@@ -1,6 +1,8 @@
 /* headers.c - see headers.h. Every parser walks its value once, left to right. */
 #include "api/headers.h"
 
+#include "api/dictionary.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -214,31 +216,34 @@ static bool decode_sha256(const char *text, uint8_t ret_sha256[SHA256_BYTES]) {
     return text[SHA256_BASE64_BYTES - 1] == '=' && (bits & 3) == 0;
 }
 
+static enum err take_sha256(struct op *op, const char *field, const struct dictionary_member *member,
+                            uint8_t ret_sha256[SHA256_BYTES]) {
+    bool is_well_formed = member->value_bytes == SHA256_BASE64_BYTES + 2 && member->value[0] == ':' &&
+                          decode_sha256(member->value + 1, ret_sha256);
+    return is_well_formed
+               ? OK
+               : op_fail(op, REASON_INVALID_HEADER, "%s: expected sha-256=:<32 bytes in base64>:", field);
+}
+
 enum err headers_digest(struct op *op, const char *field, const char *value, bool *ret_has_sha256,
                         uint8_t ret_sha256[SHA256_BYTES]) {
     static const char name[] = "sha-256";
     *ret_has_sha256 = false;
-    while (value && *value) {
-        value += strspn(value, " \t,");
-        size_t bytes = strcspn(value, ",");
-        size_t key_bytes = strcspn(value, " \t,=;");
-        if (key_bytes == sizeof name - 1 && strncmp(value, name, key_bytes) == 0) {
-            const char *item = value + key_bytes;
-            size_t item_bytes = bytes - key_bytes;
-            while (item_bytes && (item[item_bytes - 1] == ' ' || item[item_bytes - 1] == '\t')) {
-                item_bytes--;
-            }
-            bool well_formed = item_bytes == SHA256_BASE64_BYTES + 3 && strncmp(item, "=:", 2) == 0 &&
-                               item[item_bytes - 1] == ':' && decode_sha256(item + 2, ret_sha256);
-            if (!well_formed) {
-                return op_fail(op, REASON_INVALID_HEADER,
-                               "%s: expected sha-256=:<32 bytes in base64>:", field);
-            }
-            *ret_has_sha256 = true;
+    struct dictionary_member member;
+    enum dictionary_step step = DICTIONARY_END;
+    while (value && (step = dictionary_next(&value, &member)) == DICTIONARY_MEMBER) {
+        if (member.key_bytes != sizeof name - 1 || memcmp(member.key, name, member.key_bytes) != 0) {
+            continue;
         }
-        value += bytes;
+        enum err err = take_sha256(op, field, &member, ret_sha256);
+        if (err) {
+            return err;
+        }
+        *ret_has_sha256 = true;
     }
-    return OK;
+    return step == DICTIONARY_END ? OK
+                                  : op_fail(op, REASON_INVALID_HEADER,
+                                            "%s: expected algorithm=:<base64>:, ... (RFC 9530)", field);
 }
 
 void headers_format_digest(const uint8_t sha256[SHA256_BYTES], char ret_text[DIGEST_FIELD_BYTES]) {

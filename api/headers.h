@@ -31,7 +31,8 @@ struct cache_directives {
 /* Request Cache-Control; unknown directives are ignored. */
 void headers_cache_control(const char *value, struct cache_directives *ret_directives);
 
-/* Content-Digest or Repr-Digest (RFC 9530): the sha-256 when it is among the algorithms. */
+/* Content-Digest or Repr-Digest (RFC 9530): the sha-256 when it is among the algorithms. Others are ignored, but the field must be
+ * a dictionary. */
 enum err headers_digest(struct op *op, const char *field, const char *value, bool *ret_has_sha256,
                         uint8_t ret_sha256[SHA256_BYTES]) MUST_USE;
 /* "sha-256=:<base64>:" and the NUL. */

@@ -413,6 +413,9 @@ class BadHeaders(BadInput):
         for method, name, value in (
             ("PUT", "Repr-Digest", "sha-256=:not base64:"),
             ("PUT", "Repr-Digest", "sha-256=abc"),
+            ("PUT", "Repr-Digest", "what is this?"),
+            ("PUT", "Content-Digest", "md5=:abcd:,"),
+            ("PUT", "Content-Digest", "SHA-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
             ("PUT", "Content-Range", "bytes 0-3/10"),
             ("PUT", "If-Match", "unquoted"),
             ("PUT", "If-None-Match", '"open'),

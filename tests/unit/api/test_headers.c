@@ -141,6 +141,10 @@ START_TEST(digests) {
     ck_assert(has);
     ck_assert_int_eq(digest("md5=:abcd:, unixsum=30637", &has, sent), OK);
     ck_assert(!has);
+    ck_assert_int_eq(digest("", &has, sent), OK);
+    ck_assert(!has);
+    ck_assert_int_eq(digest(HELLO_DIGEST ";q=1", &has, sent), OK); /* parameters mean nothing to us */
+    ck_assert(has);
     char text[DIGEST_FIELD_BYTES];
     headers_format_digest(real, text);
     ck_assert_str_eq(text, HELLO_DIGEST);
@@ -158,6 +162,13 @@ START_TEST(bad_digests) {
         "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmC!=:",
         "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCR=:", /* bits beyond the 256th */
         "md5=:abcd:, sha-256=:short:",
+        "nonsense of another form",
+        "SHA-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:", /* keys have no capitals */
+        HELLO_DIGEST ",",
+        "," HELLO_DIGEST,
+        HELLO_DIGEST " md5=:abcd:",
+        HELLO_DIGEST ", md5=:abcd",
+        "md5=abc=, " HELLO_DIGEST,
     };
     uint8_t sent[SHA256_BYTES];
     bool has = false;

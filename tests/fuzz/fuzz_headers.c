@@ -1,0 +1,70 @@
+/* fuzz_headers.c - request header fields: whatever is refused is refused with a reason, a digest that is taken is the one that
+ * would be sent back, and the members of a dictionary lie one behind the other inside of it. */
+#include "api/dictionary.h"
+#include "api/headers.h"
+#include "pools/base/must.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc;
+    (void)argv;
+    return 0;
+}
+
+static void check_members(const char *value) {
+    const char *position = value;
+    const char *end = value;
+    struct dictionary_member member;
+    while (dictionary_next(&position, &member) == DICTIONARY_MEMBER) {
+        MUST(member.key >= end && member.key_bytes > 0);
+        end = member.value ? member.value + member.value_bytes : member.key + member.key_bytes;
+        MUST(end <= position && position <= value + strlen(value));
+    }
+}
+
+static void check_digest(const char *value) {
+    struct op op;
+    op_init(&op, 0, 0);
+    bool has_sha256 = false;
+    uint8_t sha256[SHA256_BYTES];
+    enum err err = headers_digest(&op, "Repr-Digest", value, &has_sha256, sha256);
+    MUST(err == (op.fault.reason == REASON_NONE ? OK : ERR_INVALID));
+    if (!err && has_sha256) {
+        char text[DIGEST_FIELD_BYTES];
+        headers_format_digest(sha256, text);
+        MUST(strstr(value, text) != NULL);
+    }
+}
+
+static void check_condition(const char *value) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct condition condition;
+    if (headers_condition(&op, NULL, value, &condition) == OK) {
+        for (unsigned i = 0; i < condition.count; i++) {
+            MUST(headers_condition_names(&condition, condition.tag[i]));
+        }
+    } else {
+        MUST(op.fault.reason == REASON_INVALID_HEADER);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char *value = malloc(size + 1);
+    MUST(value);
+    memcpy(value, data, size);
+    value[size] = '\0';
+    check_members(value);
+    check_digest(value);
+    check_condition(value);
+    struct cache_directives directives;
+    headers_cache_control(value, &directives);
+    (void)headers_prefers_json(value);
+    (void)headers_is_media(value, "application/json");
+    (void)headers_is_field_text(value);
+    free(value);
+    return 0;
+}
