@@ -14,7 +14,7 @@
  * protocols, or retry (retry.h is for callers; libcurl itself resends once on a kept connection that turns out dead).
  *
  * Threads: the client is shared by any number of threads; an exchange is used by one at a time.
- * Read next: http_exchange.c (one exchange), http_line.h (what the two files share).
+ * Read next: http_exchange_parts.h (one exchange), http_line.h (what it shares with the client).
  */
 #ifndef POOLS_OBJECT_STORE_HTTP_CLIENT_H
 #define POOLS_OBJECT_STORE_HTTP_CLIENT_H

@@ -1,204 +1,16 @@
-/* http_exchange.c - one request and its answer on one line. States in http_client.h.
- *
- * libcurl pushes bytes at callbacks; our callers pull. The body callback writes straight into the buffer of the read under
- * way, keeps what does not fit (one callback's worth at most) in `surplus`, and pauses the transfer when even that is taken.
- * Between reads nobody runs the transfer, so the kernel's socket buffer is all that fills: back-pressure for free.
+/* http_exchange.c - one request and its answer on one line: running the transfer and pulling its bytes. States in http_client.h, what
+ * libcurl is told and calls in http_exchange_setup.c.
  *
  * The phases' limits are ours: libcurl's own cover connecting only. `progress_ns` is the last moment a byte moved.
  */
-#include "pools/object_store/http_header.h"
-#include "pools/object_store/http_line.h"
+#include "pools/object_store/http_exchange_parts.h"
 
 #include "pools/base/clock.h"
 #include "pools/base/must.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#define EXCHANGE_MAGIC 0x48545831u
 #define CANCEL_LOOK_NS (100 * NS_PER_MS)
-#define UPLOAD_BUFFER_BYTES (256 * 1024L)
-#define DOWNLOAD_BUFFER_BYTES (128 * 1024L)
-
-struct http_exchange {
-    unsigned magic;
-    struct http_client *client;
-    struct http_line *line; /* NULL once given back */
-    struct curl_slist *fields;
-    struct op *op;         /* of the call under way */
-    enum err callback_err; /* what made a callback stop the transfer; recorded in op */
-    enum http_trouble trouble;
-    bool complete; /* libcurl has said how the transfer ended */
-    CURLcode result;
-    uint64_t progress_ns;
-
-    /* The request's body */
-    const struct http_body *body;
-    uint64_t sent_bytes;
-    unsigned sends; /* connections that carried the request, or some of it */
-
-    struct http_header header;
-
-    /* The answer's body */
-    char *target; /* of the read under way, NULL between reads */
-    size_t target_cap;
-    size_t target_size;
-    bool paused;
-    size_t surplus_at;
-    size_t surplus_size;
-    char surplus[CURL_MAX_WRITE_SIZE];
-};
-
-static struct http_exchange *checked(void *context) {
-    struct http_exchange *exchange = context;
-    MUST(exchange->magic == EXCHANGE_MAGIC);
-    return exchange;
-}
-
-/* ---- callbacks ---- */
-
-static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
-    struct http_exchange *exchange = checked(context);
-    exchange->progress_ns = clock_now_ns();
-    enum err err = http_header_add(&exchange->header, bytes, size * count);
-    if (err == OK) {
-        return size * count;
-    }
-    exchange->callback_err =
-        err == ERR_NO_MEMORY ? op_no_memory(exchange->op)
-                             : op_fail(exchange->op, REASON_BAD_ANSWER, "the answer's header is too large");
-    return 0;
-}
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
-    struct http_exchange *exchange = checked(context);
-    size_t total = size * count;
-    exchange->progress_ns = clock_now_ns();
-    if (exchange->surplus_size > 0) {
-        exchange->paused = true;
-        return CURL_WRITEFUNC_PAUSE;
-    }
-    size_t fits = exchange->target ? exchange->target_cap - exchange->target_size : 0;
-    if (fits > total) {
-        fits = total;
-    }
-    if (total - fits > sizeof exchange->surplus) {
-        return 0;
-    }
-    if (fits > 0) {
-        memcpy(exchange->target + exchange->target_size, bytes, fits);
-        exchange->target_size += fits;
-    }
-    memcpy(exchange->surplus, bytes + fits, total - fits);
-    exchange->surplus_at = 0;
-    exchange->surplus_size = total - fits;
-    return total;
-}
-
-static size_t on_upload(char *bytes, size_t size, size_t count, void *context) {
-    struct http_exchange *exchange = checked(context);
-    exchange->progress_ns = clock_now_ns();
-    uint64_t left = exchange->body->size_bytes - exchange->sent_bytes;
-    size_t cap = size * count;
-    if (cap > left) {
-        cap = (size_t)left;
-    }
-    if (cap == 0) {
-        return 0;
-    }
-    size_t got = 0;
-    enum err err =
-        exchange->body->read(exchange->body->context, exchange->op, exchange->sent_bytes, bytes, cap, &got);
-    if (err != OK || got == 0) {
-        exchange->callback_err =
-            err != OK ? err : op_fail(exchange->op, REASON_INTERNAL, "the body to send ended early");
-        return CURL_READFUNC_ABORT;
-    }
-    exchange->sent_bytes += got;
-    return got;
-}
-
-static int on_seek(void *context, curl_off_t offset, int origin) {
-    struct http_exchange *exchange = checked(context);
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->body->size_bytes) {
-        return CURL_SEEKFUNC_FAIL;
-    }
-    exchange->sent_bytes = (uint64_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
-
-/* A connection is there and the request goes out now. */
-static int on_sending(void *context, char *to, char *from, int to_port, int from_port) {
-    (void)to;
-    (void)from;
-    (void)to_port;
-    (void)from_port;
-    checked(context)->sends++;
-    return CURL_PREREQFUNC_OK;
-}
-
-/* ---- setting up ---- */
-
-static bool set_common(struct http_exchange *exchange, const struct http_request *request) {
-    CURL *easy = exchange->line->easy;
-    const struct http_limits *limits = http_client_limits(exchange->client);
-    curl_easy_reset(easy); /* keeps the connection */
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, request->url);
-#define SET(option, value)                                                                                   \
-    if (code == CURLE_OK) {                                                                                  \
-        code = curl_easy_setopt(easy, option, value);                                                        \
-    }
-    SET(CURLOPT_PATH_AS_IS, 1L)
-    SET(CURLOPT_PROTOCOLS_STR, "http,https")
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1)
-    SET(CURLOPT_NOSIGNAL, 1L)
-    SET(CURLOPT_PROXY, "") /* also switches the environment's proxies off */
-    SET(CURLOPT_TCP_KEEPALIVE, 1L)
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(limits->connect_ns / NS_PER_MS))
-    SET(CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER_BYTES)
-    SET(CURLOPT_PREREQFUNCTION, on_sending)
-    SET(CURLOPT_PREREQDATA, exchange)
-    SET(CURLOPT_HTTPHEADER, exchange->fields)
-    SET(CURLOPT_HEADERFUNCTION, on_header)
-    SET(CURLOPT_HEADERDATA, exchange)
-    SET(CURLOPT_WRITEFUNCTION, on_body)
-    SET(CURLOPT_WRITEDATA, exchange)
-    if (strcmp(request->method, "HEAD") == 0) {
-        SET(CURLOPT_NOBODY, 1L)
-    } else if (request->body) {
-        SET(CURLOPT_UPLOAD, 1L)
-        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body->size_bytes)
-        SET(CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES)
-        SET(CURLOPT_READFUNCTION, on_upload)
-        SET(CURLOPT_READDATA, exchange)
-        SET(CURLOPT_SEEKFUNCTION, on_seek)
-        SET(CURLOPT_SEEKDATA, exchange)
-    }
-    SET(CURLOPT_CUSTOMREQUEST, request->method)
-#undef SET
-    return code == CURLE_OK;
-}
-
-static bool make_fields(struct http_exchange *exchange, const struct http_request *request) {
-    MUST(request->field_count <= HTTP_MOST_FIELDS);
-    for (size_t i = 0; i < request->field_count; i++) {
-        const struct http_field *field = &request->fields[i];
-        for (const char *at = field->value; *at != '\0'; at++) {
-            MUST((unsigned char)*at >= 0x20 && *at != 0x7f);
-        }
-        AUTO(buf_fini) struct buf line;
-        buf_init(&line, HTTP_MOST_HEADER_BYTES);
-        /* "name;" is libcurl's way to send a field without value. */
-        enum err err = field->value[0] != '\0' ? buf_printf(&line, "%s: %s", field->name, field->value)
-                                               : buf_printf(&line, "%s;", field->name);
-        struct curl_slist *longer = err == OK ? curl_slist_append(exchange->fields, line.data) : NULL;
-        if (!longer) {
-            return false;
-        }
-        exchange->fields = longer;
-    }
-    return true;
-}
 
 /* ---- running ---- */
 
@@ -327,7 +139,7 @@ enum err http_exchange_open(struct http_client *client, struct op *op, const str
     if (!exchange) {
         return op_no_memory(op);
     }
-    exchange->magic = EXCHANGE_MAGIC;
+    exchange->magic = HTTP_EXCHANGE_MAGIC;
     exchange->client = client;
     exchange->op = op;
     exchange->body = request->body;
@@ -336,7 +148,7 @@ enum err http_exchange_open(struct http_client *client, struct op *op, const str
     if (err != OK) {
         return err;
     }
-    if (!make_fields(exchange, request) || !set_common(exchange, request) ||
+    if (!http_exchange_set_up(exchange, request) ||
         curl_multi_add_handle(exchange->line->multi, exchange->line->easy) != CURLM_OK) {
         return op_no_memory(op);
     }
@@ -398,7 +210,7 @@ void http_exchange_close(struct http_exchange *exchange) {
     if (!exchange) {
         return;
     }
-    MUST(exchange->magic == EXCHANGE_MAGIC);
+    MUST(exchange->magic == HTTP_EXCHANGE_MAGIC);
     give_line_back(exchange);
     http_header_fini(&exchange->header);
     exchange->magic = 0;
