@@ -224,9 +224,9 @@ enum api_step api_peek(struct request *request, struct response *response) {
     if (is_path(request, "/early")) {
         return answer_text(response, 413, "too large for me");
     }
-    if (is_path(request, "/304")) {
+    if (is_path(request, "/304") || is_path(request, "/304-endless")) {
         response->status = 304;
-        response->content_length = 1234;
+        response->content_length = is_path(request, "/304") ? 1234 : SIZE_UNKNOWN;
         return API_DONE;
     }
     if (is_path(request, "/entry")) {

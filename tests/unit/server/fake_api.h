@@ -15,7 +15,7 @@
  *   /stuck/N    like source, but waits at the gate in the middle
  *   /broken/N   like source, but fails in the middle; /brokenstream/N of unknown length
  *   /nudged/N   like source, but every second read says "again" and waits for a nudge; its close comes with a last wake
- *   /304        not modified, 1234 bytes long
+ *   /304        not modified, 1234 bytes long; /304-endless of unknown length
  *   anything else is 404
  */
 #ifndef FAKE_API_H

@@ -112,6 +112,28 @@ START_TEST(header_blocks_are_bounded) {
 }
 END_TEST
 
+/* An object whose store tells no length. A chunk, even the last, would be taken for the beginning of the next answer. */
+START_TEST(what_has_no_body_of_unknown_length_sends_no_chunk) {
+    static const char *const requests[] = {
+        "GET /304-endless HTTP/1.1\r\n" HOST "\r\n",
+        "HEAD /304-endless HTTP/1.1\r\n" HOST "\r\n",
+        "HEAD /stream/70000 HTTP/1.1\r\n" HOST "\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(requests); i++) {
+        int fd = client_connect(&house);
+        client_send(fd, requests[i]);
+        struct answer answer = client_receive(fd, true);
+        ck_assert_uint_eq(answer.status, i < 2 ? 304 : 200);
+        answer_free(&answer);
+        client_send(fd, GET("/text"));
+        answer = client_receive(fd, false);
+        ck_assert_msg(answer.status == 200 || (answer.closed && !*answer.head), "%s", answer.head);
+        answer_free(&answer);
+        close(fd);
+    }
+}
+END_TEST
+
 START_TEST(tokens_are_asked_for) {
     struct house_options options = {.token = "s3cret"};
     house_start(&house, &options);
@@ -277,6 +299,7 @@ int main(void) {
     tcase_add_test(usual, ambiguous_requests_are_refused_and_closed);
     tcase_add_test(usual, hidden_bytes_are_refused);
     tcase_add_test(usual, header_blocks_are_bounded);
+    tcase_add_test(usual, what_has_no_body_of_unknown_length_sends_no_chunk);
     tcase_add_test(usual, a_foreign_page_changes_nothing_without_a_token);
     suite_add_tcase(suite, usual);
     TCase *special = tcase_create("special");
