@@ -97,9 +97,18 @@ static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *lim
                             MHD_OPTION_END);
 }
 
+bool listener_library_fits(const char *running_version) {
+    return strtoul(running_version, NULL, 10) == (unsigned long)MHD_VERSION >> 24;
+}
+
 enum err listener_start(struct op *op, const struct listen_address *address,
                         const struct listener_limits *limits, struct exchanges *exchanges,
                         struct listener **ret_listener) {
+    if (!listener_library_fits(MHD_get_version())) {
+        return op_fail(op, REASON_INTERNAL,
+                       "libmicrohttpd %s runs, but lailad was built for version %x; build it again",
+                       MHD_get_version(), (unsigned)MHD_VERSION >> 24);
+    }
     struct listener *listener = calloc(1, sizeof *listener);
     if (!listener) {
         return op_no_memory(op);

@@ -2,10 +2,12 @@
 #include "api/target.h"
 #include "pools/base/hash.h"
 #include "server/auth.h"
+#include "server/listener.h"
 #include "server/pipe.h"
 #include "server/screen.h"
 
 #include <check.h>
+#include <microhttpd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,6 +263,16 @@ START_TEST(owned_headers_are_joined_and_trimmed) {
 }
 END_TEST
 
+/* ---- the HTTP library ---- */
+
+START_TEST(another_major_version_of_the_library_is_not_ours) {
+    ck_assert(listener_library_fits(MHD_get_version()));
+    ck_assert(listener_library_fits("0.9.75") != listener_library_fits("1.0.1"));
+    ck_assert(!listener_library_fits("2.0.0"));
+    ck_assert(!listener_library_fits("10.0"));
+}
+END_TEST
+
 /* ---- tokens ---- */
 
 START_TEST(tokens_are_compared_whole) {
@@ -334,6 +346,7 @@ int main(void) {
     tcase_add_test(tests, other_expectations_are_refused);
     tcase_add_test(tests, hosts_are_screened);
     tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
+    tcase_add_test(tests, another_major_version_of_the_library_is_not_ours);
     tcase_add_test(tests, tokens_are_compared_whole);
     tcase_add_test(tests, origins_are_compared_with_the_host);
     suite_add_tcase(suite, tests);
