@@ -63,7 +63,7 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "lock"};
+    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "state.key", "lock"};
     close_all();
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char path[128];
