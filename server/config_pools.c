@@ -173,7 +173,10 @@ bool config_check_files(const struct reading *reading) {
     const struct config *config = reading->config;
     const struct pool_environment environment = {.data_dir = settings_text(config->params, "data_dir")};
     char **files = calloc(config->pool_count, sizeof *files);
-    bool is_good = files || complain(reading->complaint, NULL, 0, "out of memory");
+    if (!files) {
+        return complain(reading->complaint, NULL, 0, "out of memory");
+    }
+    bool is_good = true;
     for (size_t i = 0; i < config->pool_count && is_good; i++) {
         const struct config_pool *pool = &config->pools[i];
         char path[PATH_MAX];
@@ -191,7 +194,7 @@ bool config_check_files(const struct reading *reading) {
         is_good =
             files[i] ? check_file(reading, files, i) : complain(reading->complaint, NULL, 0, "out of memory");
     }
-    for (size_t i = 0; files && i < config->pool_count; i++) {
+    for (size_t i = 0; i < config->pool_count; i++) {
         free(files[i]);
     }
     free(files);
