@@ -1,7 +1,7 @@
 /* flight.c - what a flight does: the look into its tier, the step down, the source. See flight.h for states and answers.
  *
  * One run of a strand walks down as far as it creates flights: the next tier's flight, when it is new, is looked up by the same thread, in a
- * loop. A chain of 64 cold tiers costs 64 looks and one task.
+ * loop. A chain of 64 cold tiers costs 64 looks and one task, or two when some are behind a network.
  */
 #include "pools/chain/flight.h"
 
@@ -147,8 +147,8 @@ static struct flight *begin_source(struct flight *flight, struct reader *take_re
     bool here = !flight->pool->capabilities.remote &&
                 take_reader->meta.size_bytes <= flights->limits.entry_most_bytes;
     struct stream *stream = NULL;
-    enum err err = stream_open(&flight->op, here ? NULL : flights->executor, flights->spool_dir,
-                               &flights->limits, take_reader, &stream);
+    enum err err = stream_open(&flight->op, here ? NULL : flights->executor, flight->strand.lane,
+                               flights->spool_dir, &flights->limits, take_reader, &stream);
     if (err) {
         return step_down(flight, err);
     }
@@ -214,8 +214,13 @@ static struct flight *tend_source(struct flight *flight, bool is_published) {
 
 /* ---- the strand ---- */
 
-static void walk(struct flight *flight) {
+/* On the lane given. A local one never waits for a network: the tier behind it is looked into by its flight's own strand. */
+static void walk(struct flight *flight, enum lane lane) {
     while (flight) {
+        if (lane == LANE_FETCH && flight->strand.lane != lane) {
+            strand_wake(&flight->strand);
+            return;
+        }
         AUTO(reader_close) struct reader *reader = NULL;
         enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, &reader);
         flight = err ? step_down(flight, judge(err, &flight->op.fault, HOLD_OWNED))
@@ -230,9 +235,9 @@ void flight_step(struct strand *strand) {
     bool tending = flight->tending;
     mutex_unlock(&flight->flights->mutex);
     if (state == FLIGHT_LOOKING) {
-        walk(flight);
+        walk(flight, strand->lane);
     } else if (tending) {
-        walk(tend_source(flight, state == FLIGHT_PUBLISHED));
+        walk(tend_source(flight, state == FLIGHT_PUBLISHED), strand->lane);
     }
 }
 
@@ -309,6 +314,7 @@ void flight_leave(struct flights *flights, struct flight_ticket *ticket) {
     struct flight *flight = ticket->flight;
     if (flight) {
         flight_remove_waiter_locked(ticket);
+        flight->tickets--;
         ticket->flight = NULL;
     }
     mutex_unlock(&flights->mutex);

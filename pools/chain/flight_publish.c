@@ -12,6 +12,7 @@
 
 void flight_add_waiter_locked(struct flight *flight, struct flight_ticket *ticket) {
     ticket->flight = flight_ref(flight);
+    flight->tickets++;
     ticket->waiting = flight->state < FLIGHT_PUBLISHED;
     if (!ticket->waiting) {
         waker_wake(ticket->waker);
@@ -60,6 +61,7 @@ static void retry_for_others_locked(struct flight *flight) {
     while (flight->first_waiter) {
         struct flight_ticket *ticket = flight->first_waiter;
         flight_remove_waiter_locked(ticket);
+        flight->tickets--;
         ticket->collapsed = true;
         flight_add_waiter_locked(next, ticket);
         unsigned before = atomic_fetch_sub(&flight->refs, 1);
@@ -180,12 +182,11 @@ void flight_follow_locked(struct flight *flight, struct flight *lower, struct fl
     lower->followers = flight;
 }
 
-/* References are only made under the lock, from the table or by those who hold one: the counts cannot rise behind our back. */
+/* Tickets and references to the stream are only made under the lock, from the table or by those who hold one: the counts cannot rise
+ * behind our back. The flight's own references say nothing here: an earlier run of the strand may still have to let go of its own. */
 void flight_end_if_deserted_locked(struct flight *flight) {
-    const unsigned own =
-        2; /* of a flight: the unfinished one's and its strand's; of a stream: its flight's and its producer's */
-    if (!flight->unfinished_above && atomic_load(&flight->refs) == own &&
-        stream_refs(flight->stream) == own) {
+    const unsigned own = 2; /* of the stream: its flight's and its producer's */
+    if (!flight->unfinished_above && !flight->tickets && stream_refs(flight->stream) == own) {
         flight_leave_table_locked(flight);
         stream_cancel(flight->stream);
     }

@@ -163,7 +163,7 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     }
     flight->in_table = true;
     flight->tiers = tiers_ref(tiers);
-    strand_init(&flight->strand, flights->executor, &strand_ops);
+    strand_init(&flight->strand, flights->executor, lane_of(tiers, index), &strand_ops);
     fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);
     link_unfinished_locked(flight);
     return flight;

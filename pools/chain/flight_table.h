@@ -46,6 +46,7 @@ struct flight {
     bool second_attempt;
     bool wants_copy;
     struct flight *newer, *older; /* flights->unfinished */
+    unsigned tickets; /* readers that joined and have not left, waiting or answered */
     struct flight_ticket *first_waiter, *last_waiter;
 
     /* The own tier. */

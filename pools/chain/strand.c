@@ -19,8 +19,9 @@ static void run(struct task *task) {
     strand->ops->let_go(strand);
 }
 
-void strand_init(struct strand *strand, struct executor *executor, const struct strand_ops *ops) {
-    *strand = (struct strand){.task = {.run = run}, .executor = executor, .ops = ops};
+void strand_init(struct strand *strand, struct executor *executor, enum lane lane,
+                 const struct strand_ops *ops) {
+    *strand = (struct strand){.task = {.run = run}, .executor = executor, .lane = lane, .ops = ops};
     atomic_init(&strand->state, STRAND_IDLE);
 }
 
@@ -31,7 +32,7 @@ void strand_wake(struct strand *strand) {
         if (atomic_compare_exchange_weak(&strand->state, &state, next)) {
             if (next == STRAND_QUEUED) { /* nobody else can run or queue it now */
                 strand->ops->hold(strand);
-                executor_submit(strand->executor, LANE_FETCH, &strand->task);
+                executor_submit(strand->executor, strand->lane, &strand->task);
             }
             return;
         }

@@ -8,13 +8,14 @@
  * While it is not idle it holds a reference to its owner (`hold` at 1 -> 2, `let_go` at -> 1), so an owner is
  * never freed under a running strand. The waker must only know the owner to be alive at the moment of the wake.
  *
- * Threads: any for strand_wake; the steps run on LANE_FETCH, one at a time.
+ * Threads: any for strand_wake; the steps run on the strand's lane, one at a time.
  */
 #ifndef POOLS_CHAIN_STRAND_H
 #define POOLS_CHAIN_STRAND_H
 
 #include "pools/base/executor.h"
 #include "pools/base/waker.h"
+#include "pools/pool.h"
 
 #include <stdatomic.h>
 
@@ -30,10 +31,17 @@ struct strand {
     struct task task;
     atomic_uint state;
     struct executor *executor;
+    enum lane lane;
     const struct strand_ops *ops;
 };
 
-void strand_init(struct strand *strand, struct executor *executor, const struct strand_ops *ops);
+/* Where work on this pool is done. */
+static inline enum lane fetch_lane(const struct pool *pool) {
+    return pool->capabilities.remote ? LANE_FETCH_REMOTE : LANE_FETCH;
+}
+
+void strand_init(struct strand *strand, struct executor *executor, enum lane lane,
+                 const struct strand_ops *ops);
 void strand_wake(struct strand *strand);
 struct waker strand_waker(struct strand *strand);
 

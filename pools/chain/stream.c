@@ -221,7 +221,7 @@ static void produce(struct task *task) {
     stream_unref(stream);
 }
 
-enum err stream_open(struct op *op, struct executor *executor, struct spool_dir *spool_dir,
+enum err stream_open(struct op *op, struct executor *executor, enum lane lane, struct spool_dir *spool_dir,
                      const struct stream_limits *limits, struct reader *take_reader,
                      struct stream **ret_stream) {
     struct stream *stream = calloc(1, sizeof *stream);
@@ -255,7 +255,7 @@ enum err stream_open(struct op *op, struct executor *executor, struct spool_dir 
     stream->producer.run = produce;
     *ret_stream = stream_ref(stream); /* the other reference is the producer's */
     if (executor) {
-        executor_submit(executor, LANE_FETCH, &stream->producer);
+        executor_submit(executor, lane, &stream->producer);
     } else {
         produce(&stream->producer);
     }

@@ -27,9 +27,9 @@ struct stream_limits {
     uint64_t flight_max_bytes;
 };
 
-/* Takes the reader and starts the producer; without an executor the whole body is produced before this returns. One
+/* Takes the reader and starts the producer on that lane; without an executor the whole body is produced before this returns. One
  * reference. ERR_NO_MEMORY (then the reader is closed too). */
-enum err stream_open(struct op *op, struct executor *executor, struct spool_dir *spool_dir,
+enum err stream_open(struct op *op, struct executor *executor, enum lane lane, struct spool_dir *spool_dir,
                      const struct stream_limits *limits, struct reader *take_reader,
                      struct stream **ret_stream) MUST_USE;
 struct stream *stream_ref(struct stream *stream);
