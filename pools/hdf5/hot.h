@@ -22,8 +22,10 @@
 /* How many the largest newcomer can drive out: each gives back its overhead at least. */
 #define HOT_MOST_FALLEN 5
 
+TAILQ_HEAD(version_queue, version);
+
 struct hot {
-    TAILQ_HEAD(, version) queue; /* the oldest first */
+    struct version_queue queue; /* the oldest first */
     uint64_t bytes, max_bytes;
 };
 
