@@ -96,7 +96,8 @@ static bool open_storage(struct daemon *daemon, struct complaint *error) {
     unsigned threads[LANE_COUNT] = {
         [LANE_LOCAL] = (unsigned)number_of(daemon, "local_threads"),
         [LANE_REMOTE] = (unsigned)number_of(daemon, "remote_threads"),
-        [LANE_FETCH] = (unsigned)number_of(daemon, "fetch_threads"),
+        [LANE_FETCH] = (unsigned)number_of(daemon, "local_threads"),
+        [LANE_FETCH_REMOTE] = (unsigned)number_of(daemon, "fetch_threads"),
     };
     struct flights_limits limits = {
         .entry_most_bytes = number_of(daemon, "entry_buffer_bytes"),

@@ -2,7 +2,10 @@
  *
  * LANE_LOCAL   request work on local storage; never waits for a network or for a fetch.
  * LANE_REMOTE  request work on pools that are behind a network.
- * LANE_FETCH   flights and fills. A fetch never waits for another fetch nor for a request lane.
+ * LANE_FETCH   flights and fills on local storage; never waits for a network.
+ * LANE_FETCH_REMOTE  the same on pools behind a network, a thread for the length of each body: slow downloads keep
+ *              each other waiting, nothing local.
+ * A fetch never waits for another fetch nor for a request lane.
  *
  * Threads start on demand up to the lane's limit and end when idle. A task is embedded in its owner's
  * object, is queued at most once at a time, and runs once per submit. The queue is not bounded by
@@ -15,7 +18,7 @@
 
 #include <stdbool.h>
 
-enum lane { LANE_LOCAL, LANE_REMOTE, LANE_FETCH, LANE_COUNT };
+enum lane { LANE_LOCAL, LANE_REMOTE, LANE_FETCH, LANE_FETCH_REMOTE, LANE_COUNT };
 
 struct task;
 typedef void task_fn(struct task *task);

@@ -3,7 +3,7 @@
  * Life
  *   1 OFFERED  fill_init: knows its pool, id and fence; nothing has been asked of the pool.
  *   2 OPEN     fill_open got a writer; the pool is willing. (Bodies that will be an entry skip this state.)
- *   3 COPYING  fill_start: follows the stream piece by piece on LANE_FETCH; no thread waits for the next piece.
+ *   3 COPYING  fill_start: follows the stream piece by piece on its pool's lane; no thread waits for the next piece.
  *   4 ENDED    committed, refused or given up; `ended` is called once. Its owner lowers the fence.
  *
  * A fill commits only what the stream has completed and verified, as a *cached* copy, and only while its fence holds. Whatever goes
@@ -52,7 +52,7 @@ void fill_init(struct fill *fill, struct executor *executor, const struct fill_o
 bool fill_open(struct fill *fill, const struct meta *meta);
 /* Binds it to the stream (takes a reference) and, for a local pool, ties its fence to the stream's end. Never blocks. */
 void fill_bind(struct fill *fill, struct stream *stream);
-/* After fill_bind: copies what is there now and goes on as the stream grows. Called on LANE_FETCH: a complete body goes into a
+/* After fill_bind: copies what is there now and goes on as the stream grows. Called on a fetch lane: a complete body goes into a
  * local pool before this returns. */
 void fill_start(struct fill *fill);
 /* For any thread: gives up at the next piece. */

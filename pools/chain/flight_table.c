@@ -133,6 +133,15 @@ static void unlink_unfinished_locked(struct flight *flight) {
     }
 }
 
+/* A flight touches its own tier and, with the copies, those above it. */
+static enum lane lane_of(const struct tiers *tiers, unsigned index) {
+    enum lane lane = LANE_FETCH;
+    for (unsigned i = 0; i <= index; i++) {
+        lane = tiers->tier[i].pool->capabilities.remote ? LANE_FETCH_REMOTE : lane;
+    }
+    return lane;
+}
+
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
                                  const struct id *id) {
     struct flight *flight = calloc(1, sizeof *flight + id->bytes + 1);

@@ -46,7 +46,7 @@ struct flight {
     bool second_attempt;
     bool wants_copy;
     struct flight *newer, *older; /* flights->unfinished */
-    unsigned tickets; /* readers that joined and have not left, waiting or answered */
+    unsigned tickets;             /* readers that joined and have not left, waiting or answered */
     struct flight_ticket *first_waiter, *last_waiter;
 
     /* The own tier. */
@@ -115,7 +115,7 @@ void flight_publish_locked(struct flight *flight, struct flight_todo *todo);
 /* A growing stream that no reader, no copy and no flight above is left for ends here; nobody can join any more. Called from the
  * source's own strand. */
 void flight_end_if_deserted_locked(struct flight *flight);
-/* Without the lock, on LANE_FETCH when fills may be in it. */
+/* Without the lock, on a fetch lane when fills may be in it. */
 void flight_todo_run(struct flight_todo *todo);
 
 /* ---- flight.c ---- */

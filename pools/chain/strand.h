@@ -15,7 +15,6 @@
 
 #include "pools/base/executor.h"
 #include "pools/base/waker.h"
-#include "pools/pool.h"
 
 #include <stdatomic.h>
 
@@ -34,11 +33,6 @@ struct strand {
     enum lane lane;
     const struct strand_ops *ops;
 };
-
-/* Where work on this pool is done. */
-static inline enum lane fetch_lane(const struct pool *pool) {
-    return pool->capabilities.remote ? LANE_FETCH_REMOTE : LANE_FETCH;
-}
 
 void strand_init(struct strand *strand, struct executor *executor, enum lane lane,
                  const struct strand_ops *ops);

@@ -1,6 +1,6 @@
 /* stream.h - one growing body with one producer and any number of readers.
  *
- * A stream is made from an open reader of the tier that has the entry. Its producer task (LANE_FETCH) copies the body
+ * A stream is made from an open reader of the tier that has the entry. Its producer task (on a fetch lane) copies the body
  * into memory, past flight_max_bytes into an unlinked spool file, hashing as it goes; readers and fills follow at their own
  * offsets. A body of known length up to entry_most_bytes is built as one `struct entry`.
  *

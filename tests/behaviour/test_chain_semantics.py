@@ -548,6 +548,30 @@ class Fills(Case):
         self.assertIn("disk", json.dumps(answer.json()))
 
 
+class SlowOrigin(Case):
+    def test_local_tiers_answer_while_every_remote_fetch_is_stuck(self):
+        """One fetch from behind a network at a time, and that one stands still: what a local tier has is served all the same."""
+        origin = Origin()
+        self.addCleanup(origin.stop)
+        daemon = self.new_daemon(
+            config='fetch_threads = 1\nchain = "alpha << disk << s3"\n[pools.disk]\nkind = "hdf5"\n' + origin.pool("s3")
+        )
+        client = self.new_client(daemon, timeout=10)
+        self.assert_status(client.put_entry("disk", "here", b"local"), 201)
+        origin.put(object_name("far"), b"x" * MIB)
+        gate = origin.hold(object_name("far"))
+        answers = []
+        with daemon.client() as slow:
+            reader = threading.Thread(target=lambda: answers.append(slow.read("alpha", "far")))
+            reader.start()
+            gate.reached()
+            self.assertEqual(client.read("alpha", "here").body, b"local")
+            self.assertTrue(client.exists("alpha", "here"), "no copy was made")
+            gate.open()
+            reader.join()
+        self.assertEqual([answer.status for answer in answers], [200])
+
+
 class Bounds(Case):
     """max_bytes: cached copies make room, owned entries never do."""
 

@@ -118,7 +118,7 @@ static const char *find_secret(void *context, const char *name) {
 }
 
 struct service *service_open(void) {
-    static const unsigned most_threads[LANE_COUNT] = {1, 1, 2};
+    static const unsigned most_threads[LANE_COUNT] = {1, 1, 2, 2};
     static const struct flights_limits limits = {.entry_most_bytes = SMALL_BODY_BYTES,
                                                  .flight_max_bytes = 65536};
     struct service *service = calloc(1, sizeof *service);

@@ -19,7 +19,7 @@ void house_start(struct house *house, const struct house_options *given) {
     struct house_options options = given ? *given : (struct house_options){0};
     memset(house, 0, sizeof *house);
     fake_setup();
-    unsigned threads[LANE_COUNT] = {2, 1, 1};
+    unsigned threads[LANE_COUNT] = {2, 1, 1, 1};
     house->executor = executor_new(threads);
     struct reaper_limits reaping = {
         .header_ns = options.header_ns ? options.header_ns : 30 * NS_PER_S,

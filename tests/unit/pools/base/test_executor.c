@@ -19,7 +19,7 @@ static void count_run(struct task *task) {
 
 START_TEST(every_task_runs_once) {
     enum { TASKS = 2000 };
-    const unsigned widths[LANE_COUNT] = {3, 1, 2};
+    const unsigned widths[LANE_COUNT] = {3, 1, 2, 1};
     struct executor *executor = executor_new(widths);
     atomic_uint runs = 0;
     struct counted *tasks = calloc(TASKS, sizeof *tasks);
@@ -45,7 +45,7 @@ static void meet(struct task *task) {
 
 START_TEST(a_lane_is_as_wide_as_it_says) {
     /* Ends only when three tasks of one lane, and one of another, run at the same time. */
-    const unsigned widths[LANE_COUNT] = {3, 1, 1};
+    const unsigned widths[LANE_COUNT] = {3, 1, 1, 1};
     struct executor *executor = executor_new(widths);
     pthread_barrier_t all_here;
     pthread_barrier_init(&all_here, NULL, 4);
@@ -76,7 +76,7 @@ static void enter_and_leave(struct task *task) {
 
 START_TEST(a_lane_of_one_runs_one_at_a_time) {
     enum { TASKS = 500 };
-    const unsigned widths[LANE_COUNT] = {1, 1, 1};
+    const unsigned widths[LANE_COUNT] = {1, 1, 1, 1};
     struct executor *executor = executor_new(widths);
     atomic_uint inside = 0;
     atomic_uint most = 0;
@@ -108,7 +108,7 @@ static void submit_again(struct task *task) {
 }
 
 START_TEST(a_task_may_submit_itself) {
-    const unsigned widths[LANE_COUNT] = {1, 2, 1};
+    const unsigned widths[LANE_COUNT] = {1, 2, 1, 1};
     struct chained chained = {.task = {.run = submit_again}, .executor = executor_new(widths), .left = 1000};
     executor_submit(chained.executor, LANE_REMOTE, &chained.task);
     while (!atomic_load(&chained.done)) {

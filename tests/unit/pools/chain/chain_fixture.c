@@ -17,7 +17,7 @@ static void make_flights(struct fixture *fixture) {
 
 void fixture_start(struct fixture *fixture, unsigned pool_count, bool remote_origin, uint64_t spool_bytes) {
     const struct pool_capabilities remote = {.remote = true, .create_only = true, .stores_hold = true};
-    const unsigned threads[LANE_COUNT] = {1, 1, 4};
+    const unsigned threads[LANE_COUNT] = {1, 1, 4, 4};
     struct op op;
     op_init(&op, 0, 0);
     *fixture = (struct fixture){.pool_count = pool_count};
