@@ -317,19 +317,24 @@ void index_replace(struct index *index, struct record *record, struct version *t
     }
 }
 
+/* What it replaces becomes its `next`, to be let go of outside the lock. */
+static void show_next_locked(struct index *index, struct record *record) {
+    struct version *old = record->current;
+    hot_cool(&index->hot, old);
+    record->current = record->next;
+    record->next = old;
+    if (!record->current) {
+        map_remove(&index->map, &record->node);
+    }
+}
+
 void index_publish(struct index *index) {
     struct record_stack done = STAILQ_HEAD_INITIALIZER(done);
     STAILQ_CONCAT(&done, &index->staged);
     struct record *record;
     mutex_lock(&index->mutex);
     STAILQ_FOREACH(record, &done, in_staged) {
-        struct version *old = record->current;
-        hot_cool(&index->hot, old);
-        record->current = record->next;
-        record->next = old; /* let go below, outside the lock */
-        if (!record->current) {
-            map_remove(&index->map, &record->node);
-        }
+        show_next_locked(index, record);
     }
     mutex_unlock(&index->mutex);
     atomic_store(&index->entries, index->usage.entries);
