@@ -331,9 +331,9 @@ static void show_next_locked(struct index *index, struct record *record) {
 void index_publish(struct index *index) {
     struct record_stack done = STAILQ_HEAD_INITIALIZER(done);
     STAILQ_CONCAT(&done, &index->staged);
-    struct record *record;
+    struct record *record = STAILQ_FIRST(&done);
     mutex_lock(&index->mutex);
-    STAILQ_FOREACH(record, &done, in_staged) {
+    for (; record; record = STAILQ_NEXT(record, in_staged)) {
         show_next_locked(index, record);
     }
     mutex_unlock(&index->mutex);
