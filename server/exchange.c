@@ -361,6 +361,7 @@ void exchange_on_completed(void *context, struct MHD_Connection *connection, voi
     }
     MUST(exchange->magic == EXCHANGE_MAGIC);
     struct client *client = exchange->client;
+    client->exchange = NULL;
     watch_enter(&client->watch, WATCH_IDLE);
     if (exchange->in.capacity && !exchange->body_ended) {
         pipe_end(&exchange->in, ERR_CANCELLED);

@@ -50,6 +50,8 @@ enum MHD_Result exchange_on_call(void *set, struct MHD_Connection *connection, c
                                  size_t *upload_data_size, void **exchange);
 void exchange_on_completed(void *set, struct MHD_Connection *connection, void **exchange,
                            enum MHD_RequestTerminationCode code);
+/* The library is about to say something on the calling thread: see exchange_length.c. */
+void exchanges_on_library_log(struct exchanges *set);
 /* Leaves the URI as it is: paths are decoded once, by api/target. */
 size_t exchange_keep_escapes(void *set, struct MHD_Connection *connection, char *text);
 

@@ -1,7 +1,8 @@
-/* exchange_parts.h - the inside of an exchange, shared by its four files:
+/* exchange_parts.h - the inside of an exchange, shared by its five files:
  *
  *   exchange.c        what the poll thread does: the library's callbacks, in the order of the states below
  *   exchange_answer.c queueing the answer, pulling its body, and the case where the library cannot send it
+ *   exchange_length.c the one malformed field that the library answers wrongly before it calls us
  *   exchange_lane.c   what lanes do: running the handler, pumping a pulled body, finishing
  *   exchanges.c       the set: making, keeping and freeing exchanges, draining
  *
@@ -66,12 +67,16 @@ struct shelf {
     pthread_t thread;
     struct exchange *spares; /* linked by next */
     unsigned count;
+    struct client *clients; /* the thread's connections */
 };
 
 /* One connection. */
 struct client {
     struct watch watch;
-    struct shelf *shelf;              /* of the poll thread it belongs to */
+    struct shelf *shelf; /* of the poll thread it belongs to */
+    struct client *next; /* on the shelf */
+    struct client *previous;
+    struct exchange *exchange;        /* under way, else NULL */
     char address[ADDRESS_TEXT_BYTES]; /* for the access log; "" when it is off */
 };
 
@@ -136,7 +141,7 @@ struct exchanges {
     struct cond drained;
     struct exchange *first; /* those that were given to a lane */
     struct shelf shelves[SHELVES_MOST];
-    unsigned shelf_count;
+    atomic_uint shelf_count; /* grows only, under the mutex */
 };
 
 /* ---- exchanges.c ---- */
@@ -152,6 +157,8 @@ void exchange_list(struct exchange *exchange);
 void exchange_free(struct exchange *exchange);
 /* The library's side is over: counts it out. */
 void exchange_leave(struct exchanges *set);
+/* The calling poll thread's; NULL when there are more threads than shelves, and on other threads. Takes no lock. */
+struct shelf *exchange_shelf(struct exchanges *set);
 bool exchanges_are_hurrying(struct exchanges *set);
 
 /* ---- exchange_answer.c ---- */

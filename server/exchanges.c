@@ -102,6 +102,7 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
         exchange_free(exchange);
         return NULL;
     }
+    client->exchange = exchange;
     exchange->connection = connection;
     exchange->state = EXCHANGE_HEAD;
     exchange->method[0] = '\0'; /* a head that breaks off is logged without one */
@@ -200,19 +201,53 @@ static void format_client(const struct sockaddr *address, char ret_text[ADDRESS_
     listen_address_format(&copy, ret_text);
 }
 
-/* The calling poll thread's; NULL when there are more threads than shelves. */
-static struct shelf *find_shelf(struct exchanges *set) {
+struct shelf *exchange_shelf(struct exchanges *set) {
     pthread_t self = pthread_self();
-    mutex_lock(&set->mutex);
-    unsigned i = 0;
-    while (i < set->shelf_count && !pthread_equal(set->shelves[i].thread, self)) {
-        i++;
+    unsigned count = atomic_load_explicit(&set->shelf_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        if (pthread_equal(set->shelves[i].thread, self)) {
+            return &set->shelves[i];
+        }
     }
-    if (i == set->shelf_count && i < SHELVES_MOST) {
-        set->shelves[set->shelf_count++].thread = self;
+    return NULL;
+}
+
+static struct shelf *find_or_make_shelf(struct exchanges *set) {
+    struct shelf *shelf = exchange_shelf(set);
+    if (shelf) {
+        return shelf;
+    }
+    mutex_lock(&set->mutex);
+    unsigned count = atomic_load_explicit(&set->shelf_count, memory_order_relaxed);
+    if (count < SHELVES_MOST) {
+        shelf = &set->shelves[count];
+        shelf->thread = pthread_self();
+        atomic_store_explicit(&set->shelf_count, count + 1, memory_order_release);
     }
     mutex_unlock(&set->mutex);
-    return i < SHELVES_MOST ? &set->shelves[i] : NULL;
+    return shelf;
+}
+
+static void shelve(struct client *client, struct shelf *shelf) {
+    client->shelf = shelf;
+    if (shelf) {
+        client->next = shelf->clients;
+        if (client->next) {
+            client->next->previous = client;
+        }
+        shelf->clients = client;
+    }
+}
+
+static void unshelve(struct client *client) {
+    if (client->previous) {
+        client->previous->next = client->next;
+    } else if (client->shelf) {
+        client->shelf->clients = client->next;
+    }
+    if (client->next) {
+        client->next->previous = client->previous;
+    }
 }
 
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
@@ -230,7 +265,7 @@ static struct client *client_new(struct exchanges *set, struct MHD_Connection *c
             format_client(info->client_addr, client->address);
         }
     }
-    client->shelf = find_shelf(set);
+    shelve(client, find_or_make_shelf(set));
     reaper_watch(set->config.reaper, &client->watch, fd);
     return client;
 }
@@ -245,6 +280,7 @@ void exchange_on_connection(void *context, struct MHD_Connection *connection, vo
     struct client *client = *socket_context;
     *socket_context = NULL;
     if (client) {
+        unshelve(client);
         reaper_forget(set->config.reaper, &client->watch);
         free(client);
     }

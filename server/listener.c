@@ -59,7 +59,7 @@ fail:
 /* What the library has to say is about single connections (a client that left) and never news for an operator. */
 static void log_library(void *context, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
 static void log_library(void *context, const char *format, va_list arguments) {
-    (void)context;
+    exchanges_on_library_log(context);
     if (!log_enabled(LOG_DEBUG)) {
         return;
     }
@@ -84,7 +84,7 @@ static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *lim
 #endif
     more[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(flags, 0, NULL, NULL, exchange_on_call, exchanges,     /* */
-                            MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,         /* */
+                            MHD_OPTION_EXTERNAL_LOGGER, log_library, exchanges,    /* */
                             MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,              /* */
                             MHD_OPTION_CONNECTION_LIMIT, limits->most_connections, /* */
                             MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_timeout_s, /* */

@@ -76,6 +76,8 @@ class BadInput(DaemonCase):
             raw.send_until_refused(data)
             answer = raw.answer()
             self.assertIn(answer.status if answer else None, statuses, f"{answer}")
+            if answer is not None:
+                self.assertNotIn(b"HTTP/1.", answer.body, "a second answer in place of the body")
             if closes and answer is not None:
                 raw.send_until_refused(request("GET /livez HTTP/1.1"))
                 self.assertIsNone(raw.answer(), "the connection stayed open behind a refused frame")
@@ -490,6 +492,23 @@ FRAMES = {
 
 @cases({"raw": FRAMES})
 class BadFrames(BadInput):
+    def test_a_bad_length_is_answered_once(self):
+        """Also when its head came in pieces, while other heads on the same connections' thread are incomplete or fine."""
+        head = request(PUT_LINE, "X-First: 1", "Content-Length: 5x", body=b"hello")
+        with self.daemon.raw() as bad, self.daemon.raw() as patient, self.daemon.raw() as other:
+            patient.send(request(PUT_LINE, "Content-Length: 5")[:-2])
+            bad.send(head[:40])
+            other.send(request("GET /livez HTTP/1.1"))
+            self.assertEqual(other.answer().status, 200)
+            bad.send(head[40:])
+            answer = bad.answer()
+            self.assertEqual(answer.status, 400)
+            self.assertNotIn(b"HTTP/1.", answer.body)
+            self.assertIsNone(bad.answer())
+            patient.send(b"\r\nhello")
+            self.assertEqual(patient.answer().status, 201)
+        self.assert_status(self.http.delete("/pools/other/entries/smuggled"), 204)
+
     def check_raw(self, data, statuses, closes=True):
         """Requests that never end are ended by the client, so that a test does not wait for the header deadline."""
         with self.daemon.raw() as raw:
@@ -498,6 +517,8 @@ class BadFrames(BadInput):
                 raw.finish_sending()
             answer = raw.answer()
             self.assertIn(answer.status if answer else None, statuses, f"{answer}")
+            if answer is not None:
+                self.assertNotIn(b"HTTP/1.", answer.body, "a second answer in place of the body")
             if answer is None or not closes:
                 return
             if None not in statuses:
