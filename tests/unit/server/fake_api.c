@@ -1,33 +1,42 @@
-/* fake_api.c - see fake_api.h. Tests may have globals. */
+/* fake_api.c - see fake_api.h; what waits, and is waited for, is in fake_gate.c. Tests may have globals. */
 #include "tests/unit/server/fake_api.h"
 
 #include "pools/base/must.h"
-#include "pools/base/mutex.h"
+#include "tests/unit/server/fake_gate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#define GATE_MOST 256
 #define ENTRY_BYTES 1024
 
+/* What is pulled from /PREFIX/N, and how it misbehaves. See fake_api.h. */
+static const struct source {
+    const char *prefix;
+    bool endless, drips, is_nudged, is_stuck, breaks;
+} sources[] = {
+    {.prefix = "/source/"},
+    {.prefix = "/stream/", .endless = true},
+    {.prefix = "/dripping/", .drips = true},
+    {.prefix = "/nudged/", .is_nudged = true},
+    {.prefix = "/stuck/", .is_stuck = true},
+    {.prefix = "/broken/", .breaks = true},
+    {.prefix = "/brokenstream/", .endless = true, .breaks = true},
+};
+
 struct kept {
+    struct request *request;
     struct buf body;
     uint64_t count;
     bool at_gate;
     /* of a source */
+    const struct source *source;
     uint64_t offset, length;
-    bool drip, drips, stuck, broken, nudged;
-    struct request *request; /* to wake when nudged */
+    bool rests; /* its last read said "again" */
 };
 
-static struct mutex mutex;
-static struct cond changed;
-static bool gate_is_open;
-static struct request *at_gate[GATE_MOST];
-static unsigned at_gate_count;
-static unsigned arrivals, begun, finished, entry_answers;
+static atomic_uint entry_answers;
 static struct entry *entry;
 static struct route route = {.method = METHOD_GET, .pattern = "/", .operation = "fake", .scope = SCOPE_READ};
 
@@ -36,10 +45,8 @@ unsigned char fake_byte(uint64_t offset) {
 }
 
 void fake_setup(void) {
-    mutex_init(&mutex, RANK_KIND);
-    cond_init(&changed);
-    gate_is_open = false;
-    at_gate_count = arrivals = begun = finished = entry_answers = 0;
+    gate_init();
+    atomic_store(&entry_answers, 0);
     struct blob *body = blob_new(ENTRY_BYTES);
     for (size_t i = 0; i < ENTRY_BYTES; i++) {
         body->data[i] = fake_byte(i);
@@ -53,89 +60,11 @@ void fake_setup(void) {
 
 void fake_teardown(void) {
     entry_unref(entry);
-    cond_fini(&changed);
-    mutex_fini(&mutex);
-}
-
-void fake_open_gate(void) {
-    mutex_lock(&mutex);
-    gate_is_open = true;
-    for (unsigned i = 0; i < at_gate_count; i++) {
-        waker_wake(at_gate[i]->waker);
-    }
-    at_gate_count = 0;
-    mutex_unlock(&mutex);
-}
-
-void fake_nudge(void) {
-    mutex_lock(&mutex);
-    for (unsigned i = 0; i < at_gate_count; i++) {
-        waker_wake(at_gate[i]->waker);
-    }
-    mutex_unlock(&mutex);
-}
-
-void fake_close_gate(void) {
-    mutex_lock(&mutex);
-    gate_is_open = false;
-    mutex_unlock(&mutex);
-}
-
-void fake_await_at_gate(unsigned count) {
-    mutex_lock(&mutex);
-    while (arrivals < count) {
-        cond_wait_until(&changed, &mutex, 0);
-    }
-    mutex_unlock(&mutex);
-}
-
-unsigned fake_await_all_finished(unsigned least) {
-    mutex_lock(&mutex);
-    while (finished < begun || finished < least) {
-        cond_wait_until(&changed, &mutex, 0);
-    }
-    unsigned count = finished;
-    mutex_unlock(&mutex);
-    return count;
+    gate_fini();
 }
 
 unsigned fake_entry_answers(void) {
-    mutex_lock(&mutex);
-    unsigned count = entry_answers;
-    mutex_unlock(&mutex);
-    return count;
-}
-
-static void subscribe_locked(struct request *request, struct kept *kept) {
-    if (!kept->at_gate) {
-        MUST(at_gate_count < GATE_MOST);
-        at_gate[at_gate_count++] = request;
-        kept->at_gate = true;
-        arrivals++;
-        cond_broadcast(&changed);
-    }
-}
-
-/* ERR_AGAIN and registered, or OK when the gate is open. */
-static enum err pass_gate(struct request *request, struct kept *kept) {
-    mutex_lock(&mutex);
-    bool open = gate_is_open;
-    if (!open) {
-        subscribe_locked(request, kept);
-    }
-    mutex_unlock(&mutex);
-    return open ? OK : ERR_AGAIN;
-}
-
-static void leave_gate(struct request *request) {
-    mutex_lock(&mutex);
-    for (unsigned i = 0; i < at_gate_count; i++) {
-        if (at_gate[i] == request) {
-            at_gate[i] = at_gate[--at_gate_count];
-            break;
-        }
-    }
-    mutex_unlock(&mutex);
+    return atomic_load(&entry_answers);
 }
 
 /* ---- handler.h ---- */
@@ -210,9 +139,7 @@ enum api_step api_route(struct request *request, struct response *response, cons
     (void)response;
     request->target.memory = strdup(raw_target);
     request->route = &route;
-    mutex_lock(&mutex);
-    begun++;
-    mutex_unlock(&mutex);
+    gate_count_begun();
     return API_LANE;
 }
 
@@ -237,9 +164,7 @@ enum api_step api_peek(struct request *request, struct response *response) {
         response->reusable = true;
         if (!request->io->has_prepared(request, entry)) {
             response_header(response, "X-Test", "entry");
-            mutex_lock(&mutex);
-            entry_answers++;
-            mutex_unlock(&mutex);
+            atomic_fetch_add(&entry_answers, 1);
         }
         return API_DONE;
     }
@@ -256,26 +181,21 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
     struct request *request = CONTAINER_OF(op, struct request, op);
     struct kept *kept = context;
     uint64_t middle = kept->length / 2;
-    if (kept->drip) {
-        kept->drips = !kept->drips;
-        if (kept->drips) {
+    if (kept->source->drips || kept->source->is_nudged) {
+        kept->rests = !kept->rests;
+        if (kept->rests && kept->source->drips) {
             waker_wake(request->waker);
+        } else if (kept->rests) {
+            gate_subscribe(request, &kept->at_gate);
+        }
+        if (kept->rests) {
             return ERR_AGAIN;
         }
     }
-    if (kept->nudged) {
-        kept->drips = !kept->drips;
-        if (kept->drips) {
-            mutex_lock(&mutex);
-            subscribe_locked(request, kept);
-            mutex_unlock(&mutex);
-            return ERR_AGAIN;
-        }
-    }
-    if (kept->offset >= middle && kept->broken) {
+    if (kept->offset >= middle && kept->source->breaks) {
         return op_fail(op, REASON_IO, "broke in the middle");
     }
-    if (kept->offset >= middle && kept->stuck && pass_gate(request, kept) == ERR_AGAIN) {
+    if (kept->offset >= middle && kept->source->is_stuck && gate_pass(request, &kept->at_gate) == ERR_AGAIN) {
         return ERR_AGAIN;
     }
     uint64_t until = kept->offset < middle ? middle : kept->length;
@@ -291,18 +211,16 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
 /* kept is freed by api_finish. */
 static void close_source(void *context) {
     struct kept *kept = context;
-    if (kept->nudged) { /* as late as a wake may come: api_finish ends the subscription */
+    if (kept->source->is_nudged) { /* as late as a wake may come: api_finish ends the subscription */
         waker_wake(kept->request->waker);
     }
 }
 
-static enum api_step answer_source(struct response *response, struct kept *kept, uint64_t length,
-                                   bool known) {
-    kept->length = length;
+static enum api_step answer_source(struct response *response, struct kept *kept) {
     response->status = 200;
     response->body_kind = BODY_SOURCE;
     response->source = (struct body_source){read_source, close_source, kept};
-    response->content_length = known ? length : SIZE_UNKNOWN;
+    response->content_length = kept->source->endless ? SIZE_UNKNOWN : kept->length;
     return API_DONE;
 }
 
@@ -349,48 +267,28 @@ enum api_step api_run(struct request *request, struct response *response) {
     if (!kept) {
         kept = calloc(1, sizeof *kept);
         MUST(kept);
+        kept->request = request;
         buf_init(&kept->body, 1 << 24);
         request_keep(request, kept, free_kept);
     }
-    uint64_t number = 0;
     if (is_path(request, "/lane")) {
         const char *joined = request->io->header(request, "X-List");
         return answer_text(response, 200, joined ? joined : "from a lane");
     }
     if (is_path(request, "/gate")) {
-        return pass_gate(request, kept) == ERR_AGAIN ? API_WAIT
-                                                     : answer_text(response, 200, "through the gate");
+        return gate_pass(request, &kept->at_gate) == ERR_AGAIN
+                   ? API_WAIT
+                   : answer_text(response, 200, "through the gate");
     }
     if (is_path(request, "/echo") || is_path(request, "/count") || is_path(request, "/midway") ||
         is_path(request, "/trailer")) {
         return answer_body(request, response, kept);
     }
-    if (has_prefix(request, "/source/", &number)) {
-        return answer_source(response, kept, number, true);
-    }
-    if (has_prefix(request, "/stream/", &number)) {
-        return answer_source(response, kept, number, false);
-    }
-    if (has_prefix(request, "/dripping/", &number)) {
-        kept->drip = true;
-        return answer_source(response, kept, number, true);
-    }
-    if (has_prefix(request, "/nudged/", &number)) {
-        kept->nudged = true;
-        kept->request = request;
-        return answer_source(response, kept, number, true);
-    }
-    if (has_prefix(request, "/stuck/", &number)) {
-        kept->stuck = true;
-        return answer_source(response, kept, number, true);
-    }
-    if (has_prefix(request, "/broken/", &number)) {
-        kept->broken = true;
-        return answer_source(response, kept, number, true);
-    }
-    if (has_prefix(request, "/brokenstream/", &number)) {
-        kept->broken = true;
-        return answer_source(response, kept, number, false);
+    for (size_t i = 0; i < ARRAY_COUNT(sources); i++) {
+        if (has_prefix(request, sources[i].prefix, &kept->length)) {
+            kept->source = &sources[i];
+            return answer_source(response, kept);
+        }
     }
     return answer_text(response, 404, "no such path");
 }
@@ -406,7 +304,7 @@ void request_keep(struct request *request, void *kept, void (*kept_free)(void *k
 }
 
 void api_finish(struct request *request) {
-    leave_gate(request);
+    gate_leave(request);
     if (request->kept_free) {
         request->kept_free(request->kept);
     }
@@ -415,9 +313,6 @@ void api_finish(struct request *request) {
     if (request->target.memory) {
         free(request->target.memory);
         request->target.memory = NULL;
-        mutex_lock(&mutex);
-        finished++;
-        cond_broadcast(&changed);
-        mutex_unlock(&mutex);
+        gate_count_finished();
     }
 }

@@ -28,9 +28,8 @@
 
 void fake_setup(void);
 void fake_teardown(void);
-/* Wakes all who wait at the gate and lets everybody through until fake_close_gate. */
+/* Wakes all who wait at the gate and lets everybody through from now on. */
 void fake_open_gate(void);
-void fake_close_gate(void);
 /* Wakes all who wait at the gate or for a nudge, and lets nobody through. Any thread. */
 void fake_nudge(void);
 /* Waits until that many requests have come to the gate, whether or not they still stand there. */
