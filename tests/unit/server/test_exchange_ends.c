@@ -1,39 +1,13 @@
 /* test_exchange_ends.c - what an exchange refuses, whom it cuts off, and how all of them end. See test_exchange.c. */
 #include "pools/base/clock.h"
 #include "pools/base/hash.h"
-#include "tests/unit/server/fake_api.h"
-#include "tests/unit/server/house.h"
+#include "tests/unit/server/scene.h"
 
 #include <check.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define HOST "Host: x\r\n"
-#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
-
-static struct house house;
-
-static void start(void) {
-    house_start(&house, NULL);
-}
-
-static void stop(void) {
-    house_stop(&house);
-}
-
-static void expect(const char *request, unsigned status, const char *body) {
-    struct answer answer = client_ask(&house, request);
-    ck_assert_uint_eq(answer.status, status);
-    ck_assert(answer.complete);
-    if (body) {
-        ck_assert_str_eq(answer.body, body);
-    }
-    answer_free(&answer);
-}
 
 /* ---- refusals ---- */
 

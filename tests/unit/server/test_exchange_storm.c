@@ -5,8 +5,7 @@
  */
 #include "pools/base/clock.h"
 #include "pools/base/hash.h"
-#include "tests/unit/server/fake_api.h"
-#include "tests/unit/server/house.h"
+#include "tests/unit/server/scene.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -17,9 +16,7 @@
 #define AT_ONCE 8
 #define ROUNDS_MOST 40
 #define STORM_MOST_NS (2 * NS_PER_S)
-#define GET_NUDGED "GET /nudged/100000000 HTTP/1.1\r\nHost: x\r\n\r\n"
 
-static struct house house;
 static atomic_bool over;
 
 static void *nudge_main(void *unused) {
@@ -50,7 +47,7 @@ START_TEST(resets_while_another_thread_wakes) {
         int fds[AT_ONCE];
         for (int i = 0; i < AT_ONCE; i++) {
             fds[i] = client_connect(&house);
-            client_send(fds[i], GET_NUDGED);
+            client_send(fds[i], GET("/nudged/100000000"));
         }
         for (int i = 0; i < AT_ONCE; i++) {
             char byte = 0;
@@ -64,7 +61,7 @@ START_TEST(resets_while_another_thread_wakes) {
     ck_assert_uint_eq(fake_await_all_finished(rounds * AT_ONCE), rounds * AT_ONCE);
     atomic_store(&over, true);
     pthread_join(nudger, NULL);
-    struct answer answer = client_ask(&house, "GET /lane HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct answer answer = client_ask(&house, GET("/lane"));
     ck_assert_str_eq(answer.body, "from a lane"); /* the lanes are sound */
     answer_free(&answer);
     house_stop(&house);
