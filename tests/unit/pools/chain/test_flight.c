@@ -9,6 +9,7 @@
 #include <check.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -407,6 +408,54 @@ START_TEST(a_large_body_that_nobody_takes_any_more_is_not_fetched_to_its_end) {
 }
 END_TEST
 
+static size_t flights_alive(void) {
+    mutex_lock(&f.flights->mutex);
+    size_t alive = f.flights->alive;
+    mutex_unlock(&f.flights->mutex);
+    return alive;
+}
+
+START_TEST(a_reader_of_local_tiers_does_not_wait_behind_a_network) {
+    /* t0 << t3 << t1 and t2 << t1, where t3 is remote and stuck: the walk that passed it found a body in t1. */
+    enum { STUCK = 8 };
+    size_t bytes = 300 * 1024;
+    char *body = make_body(bytes, 4);
+    fixture_start(&f, 4, true, 8 << 20);
+    fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
+    fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
+    struct tiers *through = fixture_tiers(&f, 1, 3, 0, 3, 1);
+    struct tiers *local = fixture_tiers(&f, 1, 2, 2, 1);
+    struct tiers *remote = fixture_tiers(&f, 1, 2, 0, 3);
+    start_many(through, 0, 1);
+    fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
+    fake_close_gate(f.pool[3], FAKE_GATE_OPEN);
+    for (unsigned i = 2; i < 2 + STUCK; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "id-%u", i);
+        client_begin(&clients[i], &f, remote, id);
+    }
+    while (flights_alive() < 3 + 2 * STUCK) { /* more of them than the remote lane has threads */
+        sched_yield();
+    }
+    start_many(local, 1, 2);
+    fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
+    ck_assert_int_eq(client_finish(&clients[1]), OK);
+    ck_assert_uint_eq(clients[1].body_bytes, bytes);
+    ck_assert_mem_eq(clients[1].body, body, bytes);
+    fake_open_gate(f.pool[3], FAKE_GATE_OPEN);
+    ck_assert_int_eq(client_finish(&clients[0]), OK);
+    for (unsigned i = 2; i < 2 + STUCK; i++) {
+        ck_assert_int_eq(client_wait(&clients[i]), ERR_NOT_FOUND);
+    }
+    close_many(0, 2 + STUCK);
+    tiers_unref(through);
+    tiers_unref(local);
+    tiers_unref(remote);
+    fixture_stop(&f);
+    free(body);
+}
+END_TEST
+
 START_TEST(a_waiter_keeps_its_own_deadline) {
     fixture_start(&f, 2, true, 0);
     gather(1);
@@ -439,6 +488,7 @@ int main(void) {
     tcase_add_test(tcase, rewiring_in_the_middle_of_a_flight);
     tcase_add_test(tcase, draining_with_cancel_ends_what_is_under_way);
     tcase_add_test(tcase, a_large_body_that_nobody_takes_any_more_is_not_fetched_to_its_end);
+    tcase_add_test(tcase, a_reader_of_local_tiers_does_not_wait_behind_a_network);
     tcase_add_test(tcase, a_waiter_keeps_its_own_deadline);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
