@@ -92,6 +92,7 @@ static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
     struct reply_options options = {
         .is_head = exchange->request.method == METHOD_HEAD,
         .close_after = closing,
+        .room_bytes = exchange->screened.answer_room_bytes,
         .reader = read_source,
         .reader_context = exchange,
     };

@@ -5,6 +5,7 @@
 #include "pools/base/must.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SOURCE_BLOCK_BYTES (128u * 1024)
 
@@ -94,15 +95,34 @@ static struct MHD_Response *reply_body(struct response *response, const struct r
     return NULL;
 }
 
+/* What the library adds: status line, Date, framing, Connection; and the pieces of its buffers that it does not give back. */
+#define LIBRARY_HEADER_BYTES 1280
+
+/* What a client can do without. */
+static bool is_hint(const char *name) {
+    return strcmp(name, "Location") == 0 || strcmp(name, "Link") == 0 || strcmp(name, "Cache-Status") == 0;
+}
+
+static bool all_fits(const struct response *response, size_t room_bytes) {
+    size_t bytes = LIBRARY_HEADER_BYTES;
+    for (unsigned i = 0; i < response->header_count; i++) {
+        bytes += strlen(response->header[i].name) + strlen(response->header[i].value) + 4;
+    }
+    return !room_bytes || bytes <= room_bytes;
+}
+
 struct MHD_Response *reply_new(struct response *response, const struct reply_options *options) {
     struct MHD_Response *reply = reply_body(response, options);
     if (!reply) {
         return NULL;
     }
     bool complete = true;
+    bool with_hints = all_fits(response, options->room_bytes);
     for (unsigned i = 0; i < response->header_count; i++) {
         const struct response_header *header = &response->header[i];
-        complete = complete && MHD_add_response_header(reply, header->name, header->value) == MHD_YES;
+        if (with_hints || !is_hint(header->name)) {
+            complete = complete && MHD_add_response_header(reply, header->name, header->value) == MHD_YES;
+        }
     }
     if (options->close_after || response->close_after) {
         complete = complete && MHD_add_response_header(reply, "Connection", "close") == MHD_YES;

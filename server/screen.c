@@ -38,6 +38,11 @@ static bool is_token_byte(unsigned char byte) {
            (byte && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
 }
 
+size_t screen_answer_room(size_t head_bytes, unsigned field_count) {
+    size_t used = head_bytes + (size_t)field_count * SCREEN_FIELD_BYTES;
+    return used < SCREEN_MEMORY_BYTES ? SCREEN_MEMORY_BYTES - used : 0;
+}
+
 static enum err check_fields(struct op *op, const struct screen_head *head) {
     if (head->headers->overflow) {
         return op_fail(op, REASON_HEADERS_TOO_LARGE, "more than %d header fields", HEADERS_MOST);
@@ -46,8 +51,7 @@ static enum err check_fields(struct op *op, const struct screen_head *head) {
         return op_fail(op, REASON_HEADERS_TOO_LARGE, "the header block is larger than %d bytes",
                        SCREEN_MOST_HEAD_BYTES);
     }
-    if (head->head_bytes + head->headers->count * SCREEN_FIELD_BYTES + SCREEN_ANSWER_BYTES >
-        SCREEN_MEMORY_BYTES) {
+    if (screen_answer_room(head->head_bytes, head->headers->count) < SCREEN_ANSWER_BYTES) {
         return op_fail(op, REASON_HEADERS_TOO_LARGE, "%u header fields may have %u bytes together",
                        head->headers->count,
                        SCREEN_MEMORY_BYTES - SCREEN_ANSWER_BYTES - head->headers->count * SCREEN_FIELD_BYTES);
@@ -227,7 +231,9 @@ static enum err check_expect(struct op *op, const struct headers *headers, struc
 }
 
 enum err screen_request(struct op *op, const struct screen_head *head, struct screened *ret_screened) {
-    struct screened screened = {.is_http_1_0 = strcmp(head->version, "HTTP/1.0") == 0};
+    struct screened screened = {.is_http_1_0 = strcmp(head->version, "HTTP/1.0") == 0,
+                                .answer_room_bytes =
+                                    screen_answer_room(head->head_bytes, head->headers->count)};
     enum err err = check_fields(op, head);
     if (!err) {
         err = check_single(op, head->headers);

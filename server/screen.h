@@ -19,10 +19,11 @@
 
 #define SCREEN_MOST_HEAD_BYTES 32768
 /* The memory of one connection, which the library clears after every request: 36 KiB hold the largest header block, what the library
- * notes for its fields, and the answer's header. A block that leaves no room for the latter would be answered with silence. */
+ * notes for its fields, and the answer's header. A block that leaves no room for the latter would be answered with silence, so it is refused;
+ * what an answer can do without is left out where room is short (reply.h). */
 #define SCREEN_MEMORY_BYTES 36864
 #define SCREEN_FIELD_BYTES 64    /* noted for each field */
-#define SCREEN_ANSWER_BYTES 2048 /* of an answer's header */
+#define SCREEN_ANSWER_BYTES 2048 /* of an answer's header without its hints */
 
 struct screen_head {
     const char *version; /* "HTTP/1.1" */
@@ -40,6 +41,7 @@ struct screen_head {
 extern const char *const SCREEN_ANY_HOST[];
 
 struct screened {
+    size_t answer_room_bytes; /* for the answer's header */
     bool has_body;
     bool expects_continue;
     bool is_http_1_0;
@@ -49,6 +51,9 @@ struct screened {
 /* ERR_INVALID, ERR_UNSUPPORTED, ERR_EXPECTATION, ERR_URI_TOO_LONG or ERR_HEADERS_TOO_LARGE, recorded in op. */
 enum err screen_request(struct op *op, const struct screen_head *head,
                         struct screened *ret_screened) MUST_USE;
+
+/* What a header block leaves of the connection's memory. */
+size_t screen_answer_room(size_t head_bytes, unsigned field_count);
 
 /* Whether a Host value (with or without a port) names one of `hosts`; see struct screen_head. */
 bool screen_host_allowed(const char *host, size_t host_bytes, const char *const *hosts);

@@ -141,7 +141,8 @@ static enum err look(struct chain_read *read, struct op *op, struct pool *pool) 
 }
 
 /* The head of a chain, before it has a flight. Asked for the metadata first: a miss here leads to the flight's look, which comes after its
- * fence and is the one that counts. Looking twice must not show as two misses in the pool's statistics. */
+ * fence and is the one that counts. Looking twice does not show as two misses in the pool's statistics, unless the
+ * entry vanishes in between. */
 static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *pool) {
     struct meta meta;
     enum err err = pool_peek_meta(pool, &read->id, &meta);

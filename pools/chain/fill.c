@@ -24,11 +24,14 @@ static void let_go(struct strand *strand) {
 
 static const struct strand_ops strand_ops = {.step = step, .hold = hold, .let_go = let_go};
 
+enum lane fill_lane(const struct pool *pool) {
+    return pool->capabilities.remote ? LANE_FETCH_REMOTE : LANE_FETCH;
+}
+
 void fill_init(struct fill *fill, struct executor *executor, const struct fill_owner_ops *owner,
                struct pool *pool, const struct id *id, struct fence *fence) {
     *fill = (struct fill){.owner = owner, .pool = pool, .id = id, .fence = fence};
-    strand_init(&fill->strand, executor, pool->capabilities.remote ? LANE_FETCH_REMOTE : LANE_FETCH,
-                &strand_ops);
+    strand_init(&fill->strand, executor, fill_lane(pool), &strand_ops);
     op_init(&fill->op, 0, 0);
 }
 

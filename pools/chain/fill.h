@@ -46,6 +46,8 @@ struct fill {
     bool refused; /* fill_open: the pool does not want it; already counted */
 };
 
+/* The lane of whatever touches this pool: a look, a producer, a copy. */
+enum lane fill_lane(const struct pool *pool);
 void fill_init(struct fill *fill, struct executor *executor, const struct fill_owner_ops *owner,
                struct pool *pool, const struct id *id, struct fence *fence);
 /* Asks the pool for a writer; false = it will not take the body. May block. Not needed before fill_start. */

@@ -93,7 +93,12 @@ static bool offer_copies_locked(struct flight *source, const struct meta *meta) 
                 last = above;
             }
             taken = taken || at->fill.writer;
-            if (at != source && !at->fill_offered && flight_takes_copy_locked(at, false, meta->size_bytes)) {
+            if (at == source || at->fill_offered || !flight_takes_copy_locked(at, false, meta->size_bytes)) {
+                continue;
+            }
+            if (at->pool->capabilities.remote) {
+                taken = true; /* its own strand will ask it: this lane may not touch the network */
+            } else {
                 at->next_fill = asked;
                 asked = at;
             }
@@ -214,10 +219,11 @@ static struct flight *tend_source(struct flight *flight, bool is_published) {
 
 /* ---- the strand ---- */
 
-/* On the lane given. A local one never waits for a network: the tier behind it is looked into by its flight's own strand. */
+/* On the lane given, as far as the tiers are of its kind: what is behind a network never keeps a local tier waiting. The next tier
+ * is looked into by its flight's own strand. */
 static void walk(struct flight *flight, enum lane lane) {
     while (flight) {
-        if (lane == LANE_FETCH && flight->strand.lane != lane) {
+        if (flight->strand.lane != lane) {
             strand_wake(&flight->strand);
             return;
         }

@@ -29,8 +29,8 @@
  * No copy is made into a tier when every reader said no-store, or when the tier, or one below it that was skipped, may hold an owned entry that
  * could not be read ("spoiled"; pool_proves_not_owned lifts that).
  *
- * Threads: any; one mutex for the table and all flights (RANK_FLIGHTS), never held during I/O. Looks run on LANE_FETCH, and on
- * LANE_FETCH_REMOTE from the first pool behind a network downward.
+ * Threads: any; one mutex for the table and all flights (RANK_FLIGHTS), never held during I/O. A flight runs on its own
+ * pool's lane (fill_lane), so nothing local waits behind a network.
  * Read next: flight_table.h (the data), fill.h.
  */
 #ifndef POOLS_CHAIN_FLIGHT_H

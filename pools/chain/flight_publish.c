@@ -185,7 +185,10 @@ void flight_follow_locked(struct flight *flight, struct flight *lower, struct fl
 /* Tickets and references to the stream are only made under the lock, from the table or by those who hold one: the counts cannot rise
  * behind our back. The flight's own references say nothing here: an earlier run of the strand may still have to let go of its own. */
 void flight_end_if_deserted_locked(struct flight *flight) {
-    const unsigned own = 2; /* of the stream: its flight's and its producer's */
+    const unsigned own = 2; /* of a growing stream: its flight's and its producer's */
+    if (stream_ended(flight->stream)) {
+        return; /* meanwhile: there is nothing left to save, and the producer's reference is gone */
+    }
     if (!flight->unfinished_above && !flight->tickets && stream_refs(flight->stream) == own) {
         flight_leave_table_locked(flight);
         stream_cancel(flight->stream);

@@ -133,15 +133,6 @@ static void unlink_unfinished_locked(struct flight *flight) {
     }
 }
 
-/* A flight touches its own tier and, with the copies, those above it. */
-static enum lane lane_of(const struct tiers *tiers, unsigned index) {
-    enum lane lane = LANE_FETCH;
-    for (unsigned i = 0; i <= index; i++) {
-        lane = tiers->tier[i].pool->capabilities.remote ? LANE_FETCH_REMOTE : lane;
-    }
-    return lane;
-}
-
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
                                  const struct id *id) {
     struct flight *flight = calloc(1, sizeof *flight + id->bytes + 1);
@@ -172,7 +163,7 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     }
     flight->in_table = true;
     flight->tiers = tiers_ref(tiers);
-    strand_init(&flight->strand, flights->executor, lane_of(tiers, index), &strand_ops);
+    strand_init(&flight->strand, flights->executor, fill_lane(pool), &strand_ops);
     fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);
     link_unfinished_locked(flight);
     return flight;

@@ -6,7 +6,8 @@
  * Invariant: only what the index shows now is hot. A version cools in the very step in which it is replaced or removed, under the
  * same lock, so a hot entry is never older than the index.
  * Bounds: bodies up to HOT_BODY_MOST_BYTES; max_bytes in all, where an entry counts its body and HOT_OVERHEAD_BYTES. When that is full the
- * oldest goes, unless it was read since it was last passed over.
+ * oldest goes, unless it was read since it was last passed over; after a few such, the oldest goes all the same. What has cooled is
+ * not counted any more and lives as long as somebody reads the replaced version.
  * Lock: the index's, for everything here. What falls out is let go by the caller after the unlock. Read next: index.h.
  */
 #ifndef POOLS_HDF5_HOT_H

@@ -1,5 +1,5 @@
 /* service.c - see service.h. One request at a time; wakes come from the executor's threads. */
-#include "service.h"
+#include "tests/unit/api/service.h"
 
 #include "pools/base/must.h"
 #include "pools/kinds.h"

@@ -1,50 +1,21 @@
-/* test_entries.c - entries over the REST surface: read, exists, write, delete, list, empty. */
+/* test_entries.c - entries over the REST surface: read, exists, write, delete. Ids and lists of them: test_entry_ids.c. */
 #include "pools/base/hash.h"
-#include "service.h"
 #include "tests/fakes/fake_kind.h"
 #include "tests/fakes/fake_pool.h"
+#include "tests/unit/api/scene.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct service *service;
-
-static void setup(void) {
-    service = service_open();
-}
-
-static void teardown(void) {
-    service_close(service);
-}
-
 #define HELLO_TAG "\"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\""
 #define HELLO_DIGEST "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"
-
-static const struct answer *call(const char *method, const char *target, const char *name,
-                                 const char *value) {
-    return service_call(service,
-                        &(struct call){.method = method, .target = target, .fields = {{name, value}}});
-}
 
 static const struct answer *put_with(const char *target, const char *body, const char *name,
                                      const char *value) {
     return service_call(
         service, &(struct call){.method = "PUT", .target = target, .body = body, .fields = {{name, value}}});
-}
-
-static void expect_problem(const struct answer *answer, unsigned status, const char *slug) {
-    char type[96];
-    snprintf(type, sizeof type, "\"urn:lailad:problem:%s\"", slug);
-    ck_assert_msg(answer->status == status && strstr(answer->body, type), "expected %u %s, got %u: %s",
-                  status, slug, answer->status, answer->body);
-    ck_assert_str_eq(answer_field(answer, "Content-Type"), "application/problem+json");
-    ck_assert_str_eq(answer_field(answer, "Cache-Control"), "no-store");
-}
-
-static void expect_absent(const char *target) {
-    ck_assert_uint_eq(call("HEAD", target, NULL, NULL)->status, 404);
 }
 
 static void link_pools(const char *chain) {
@@ -78,8 +49,8 @@ START_TEST(put_get_delete) {
     ck_assert_uint_eq(service_put(service, "/pools/alpha/entries/a", "again")->status, 204);
     ck_assert_str_eq(service_get(service, "/pools/alpha/entries/a")->body, "again");
 
-    ck_assert_uint_eq(call("DELETE", "/pools/alpha/entries/a", NULL, NULL)->status, 204);
-    ck_assert_uint_eq(call("DELETE", "/pools/alpha/entries/a", NULL, NULL)->status, 204);
+    ck_assert_uint_eq(call("DELETE", "/pools/alpha/entries/a")->status, 204);
+    ck_assert_uint_eq(call("DELETE", "/pools/alpha/entries/a")->status, 204);
     answer = service_get(service, "/pools/alpha/entries/a");
     expect_problem(answer, 404, "entry-not-found");
     ck_assert_str_eq(answer_field(answer, "Cache-Status"), "\"alpha\";fwd=uri-miss");
@@ -96,7 +67,7 @@ START_TEST(kept_answers_need_no_header) {
     ck_assert_uint_eq(answer->response.header_count, 0);
     ck_assert_str_eq(answer->body, "hello");
     /* A condition makes it an answer of its own. */
-    answer = call("GET", "/pools/alpha/entries/a", "If-None-Match", "\"other\"");
+    answer = call_with("GET", "/pools/alpha/entries/a", "If-None-Match", "\"other\"");
     ck_assert_uint_eq(answer->status, 200);
     ck_assert(!answer->reusable);
     ck_assert_str_eq(answer_field(answer, "ETag"), HELLO_TAG);
@@ -251,7 +222,7 @@ END_TEST
 START_TEST(conditional_reads) {
     service_put(service, "/pools/alpha/entries/a", "hello");
     const char *a = "/pools/alpha/entries/a";
-    const struct answer *answer = call("GET", a, "If-None-Match", "\"x\", W/" HELLO_TAG);
+    const struct answer *answer = call_with("GET", a, "If-None-Match", "\"x\", W/" HELLO_TAG);
     ck_assert_uint_eq(answer->status, 304);
     ck_assert(answer->from_peek && !answer->reusable);
     ck_assert_int_eq(answer->body_kind, BODY_NONE);
@@ -259,12 +230,13 @@ START_TEST(conditional_reads) {
     ck_assert_str_eq(answer_field(answer, "ETag"), HELLO_TAG);
     ck_assert_str_eq(answer_field(answer, "Cache-Status"), "\"alpha\";hit");
     ck_assert_str_eq(answer_field(answer, "Content-Type"), "");
-    ck_assert_uint_eq(call("GET", a, "If-None-Match", "*")->status, 304);
-    ck_assert_uint_eq(call("HEAD", a, "If-None-Match", HELLO_TAG)->status, 304);
-    ck_assert_uint_eq(call("GET", a, "If-Match", HELLO_TAG)->status, 200);
-    expect_problem(call("GET", a, "If-Match", "\"x\""), 412, "precondition-failed");
-    expect_problem(call("GET", a, "If-None-Match", "x"), 400, "invalid-header");
-    expect_problem(call("GET", "/pools/alpha/entries/none", "If-None-Match", "*"), 404, "entry-not-found");
+    ck_assert_uint_eq(call_with("GET", a, "If-None-Match", "*")->status, 304);
+    ck_assert_uint_eq(call_with("HEAD", a, "If-None-Match", HELLO_TAG)->status, 304);
+    ck_assert_uint_eq(call_with("GET", a, "If-Match", HELLO_TAG)->status, 200);
+    expect_problem(call_with("GET", a, "If-Match", "\"x\""), 412, "precondition-failed");
+    expect_problem(call_with("GET", a, "If-None-Match", "x"), 400, "invalid-header");
+    expect_problem(call_with("GET", "/pools/alpha/entries/none", "If-None-Match", "*"), 404,
+                   "entry-not-found");
 }
 END_TEST
 
@@ -274,12 +246,12 @@ START_TEST(conditional_writes) {
     expect_problem(put_with(a, "other", "If-None-Match", "*"), 412, "precondition-failed");
     expect_problem(put_with(a, "other", "If-Match", "\"x\""), 412, "precondition-failed");
     expect_problem(put_with(a, "other", "If-None-Match", HELLO_TAG), 412, "precondition-failed");
-    expect_problem(call("DELETE", a, "If-Match", "\"x\""), 412, "precondition-failed");
+    expect_problem(call_with("DELETE", a, "If-Match", "\"x\""), 412, "precondition-failed");
     ck_assert_str_eq(service_get(service, a)->body, "hello");
     ck_assert_uint_eq(put_with(a, "other", "If-Match", HELLO_TAG)->status, 204);
     ck_assert_str_eq(service_get(service, a)->body, "other");
-    ck_assert_uint_eq(call("DELETE", a, "If-Match", "*")->status, 204);
-    expect_problem(call("DELETE", a, "If-Match", "*"), 412, "not-local");
+    ck_assert_uint_eq(call_with("DELETE", a, "If-Match", "*")->status, 204);
+    expect_problem(call_with("DELETE", a, "If-Match", "*"), 412, "not-local");
     link_pools("alpha << cold\n");
     service_put(service, "/pools/cold/entries/a", "below");
     const struct answer *answer = put_with(a, "x", "If-Match", "*");
@@ -302,7 +274,7 @@ START_TEST(a_miss_fills_on_the_way_back) {
     ck_assert_str_eq(answer_field(answer, "ETag"), HELLO_TAG);
     answer = service_get(service, "/pools/alpha/entries/a");
     ck_assert_str_eq(answer_field(answer, "Cache-Status"), "\"alpha\";hit");
-    ck_assert_uint_eq(call("HEAD", "/pools/cold/entries/a", NULL, NULL)->status, 200);
+    ck_assert_uint_eq(call("HEAD", "/pools/cold/entries/a")->status, 200);
 }
 END_TEST
 
@@ -327,10 +299,10 @@ END_TEST
 START_TEST(conditions_on_a_miss) {
     link_pools("alpha << cold\n");
     service_put(service, "/pools/cold/entries/a", "hello");
-    const struct answer *answer = call("GET", "/pools/alpha/entries/a", "If-None-Match", HELLO_TAG);
+    const struct answer *answer = call_with("GET", "/pools/alpha/entries/a", "If-None-Match", HELLO_TAG);
     ck_assert_uint_eq(answer->status, 304);
     ck_assert_str_eq(answer_field(answer, "Cache-Status"), "\"cold\";hit, \"alpha\";fwd=uri-miss;stored");
-    ck_assert_uint_eq(call("HEAD", "/pools/alpha/entries/a", NULL, NULL)->status, 200);
+    ck_assert_uint_eq(call("HEAD", "/pools/alpha/entries/a")->status, 200);
 }
 END_TEST
 
@@ -338,11 +310,11 @@ START_TEST(request_directives) {
     link_pools("alpha << cold\n");
     service_put(service, "/pools/cold/entries/a", "hello");
     const char *a = "/pools/alpha/entries/a";
-    expect_problem(call("GET", a, "Cache-Control", "only-if-cached"), 504, "not-cached");
-    ck_assert_str_eq(call("GET", a, "Cache-Control", "no-store")->body, "hello");
+    expect_problem(call_with("GET", a, "Cache-Control", "only-if-cached"), 504, "not-cached");
+    ck_assert_str_eq(call_with("GET", a, "Cache-Control", "no-store")->body, "hello");
     expect_absent(a);
     service_put(service, a, "here");
-    ck_assert_str_eq(call("GET", a, "Cache-Control", "only-if-cached")->body, "here");
+    ck_assert_str_eq(call_with("GET", a, "Cache-Control", "only-if-cached")->body, "here");
 }
 END_TEST
 
@@ -357,19 +329,19 @@ START_TEST(a_failure_is_never_absence) {
     ck_assert_ptr_nonnull(strstr(answer->body, "\"retryable\":true"));
     expect_problem(service_get(service, "/pools/down/entries/a"), 502, "tier-unavailable");
     expect_problem(service_put(service, "/pools/down/entries/a", "x"), 502, "tier-unavailable");
-    expect_problem(call("DELETE", "/pools/down/entries/a", NULL, NULL), 502, "tier-unavailable");
-    ck_assert_uint_eq(call("HEAD", "/pools/down/entries/a", NULL, NULL)->status, 502);
+    expect_problem(call("DELETE", "/pools/down/entries/a"), 502, "tier-unavailable");
+    ck_assert_uint_eq(call("HEAD", "/pools/down/entries/a")->status, 502);
 }
 END_TEST
 
 START_TEST(head_is_local) {
     link_pools("alpha << cold\n");
     service_put(service, "/pools/cold/entries/a", "hello");
-    const struct answer *answer = call("HEAD", "/pools/alpha/entries/a", NULL, NULL);
+    const struct answer *answer = call("HEAD", "/pools/alpha/entries/a");
     ck_assert_uint_eq(answer->status, 404);
     ck_assert_str_eq(answer_field(answer, "Cache-Status"), "\"alpha\";detail=local");
     ck_assert_str_eq(answer->body, "");
-    answer = call("HEAD", "/pools/cold/entries/a", NULL, NULL);
+    answer = call("HEAD", "/pools/cold/entries/a");
     ck_assert_uint_eq(answer->status, 200);
     ck_assert(answer->from_peek);
     ck_assert_int_eq(answer->body_kind, BODY_NONE);
@@ -379,132 +351,6 @@ START_TEST(head_is_local) {
     ck_assert_str_eq(answer_field(answer, "ETag"), HELLO_TAG);
     ck_assert_str_eq(answer_field(answer, "Repr-Digest"), HELLO_DIGEST);
     expect_absent("/pools/alpha/entries/a");
-}
-END_TEST
-
-/* ---- ids ---- */
-
-static const struct {
-    const char *path;
-    const char *location;
-} ids[] = {
-    {"/pools/alpha/entries/LAILA:ENTRY:x", "/pools/alpha/entries/LAILA%3AENTRY%3Ax"},
-    {"/pools/alpha/entries/%253A", "/pools/alpha/entries/%253A"},
-    {"/pools/alpha/entries/a%2Fb", "/pools/alpha/entries/a%2Fb"},
-    {"/pools/alpha/entries/%2F%2f", "/pools/alpha/entries/%2F%2F"},
-    {"/pools/alpha/entry?id=a/b", "/pools/alpha/entries/a%2Fb"},
-    {"/pools/alpha/entries/..", "/pools/alpha/entry?id=.."},
-    {"/pools/alpha/entry?id=.", "/pools/alpha/entry?id=."},
-    {"/pools/alpha/entries/...", "/pools/alpha/entries/..."},
-    {"/pools/alpha/entries/a+b%20c", "/pools/alpha/entries/a%2Bb%20c"},
-    {"/pools/alpha/entries/%C3%BC", "/pools/alpha/entries/%C3%BC"},
-    {"/pools/alpha/entries/entries", "/pools/alpha/entries/entries"},
-    {"/pools/alpha/entry?id=%26%3D", "/pools/alpha/entries/%26%3D"},
-};
-
-START_TEST(awkward_ids) {
-    const struct answer *answer = service_put(service, ids[_i].path, "x");
-    ck_assert_uint_eq(answer->status, 201);
-    ck_assert_str_eq(answer_field(answer, "Location"), ids[_i].location);
-    ck_assert_str_eq(service_get(service, ids[_i].location)->body, "x");
-    ck_assert_uint_eq(call("DELETE", ids[_i].path, NULL, NULL)->status, 204);
-    ck_assert_uint_eq(service_get(service, ids[_i].location)->status, 404);
-}
-END_TEST
-
-START_TEST(bad_ids) {
-    expect_problem(service_get(service, "/pools/alpha/entries/a%00b"), 400, "invalid-id");
-    expect_problem(service_put(service, "/pools/alpha/entries/a%00b", "x"), 400, "invalid-id");
-    expect_problem(service_get(service, "/pools/alpha/entries/%FF"), 400, "invalid-id");
-    expect_problem(service_get(service, "/pools/alpha/entry"), 400, "invalid-id");
-    expect_problem(service_get(service, "/pools/alpha/entry?id="), 400, "invalid-id");
-    char target[1200] = "/pools/alpha/entries/";
-    size_t at = strlen(target);
-    memset(target + at, 'a', 1025);
-    target[at + 1025] = '\0';
-    expect_problem(service_put(service, target, "x"), 400, "invalid-id");
-    target[at + 1024] = '\0';
-    ck_assert_uint_eq(service_put(service, target, "x")->status, 201);
-}
-END_TEST
-
-START_TEST(unknown_pools) {
-    expect_problem(service_get(service, "/pools/none/entries/a"), 404, "pool-not-found");
-    expect_problem(service_get(service, "/pools/no%20ne/entries/a"), 404, "pool-not-found");
-    expect_problem(service_get(service, "/pools/alpha%00/entries/a"), 404, "pool-not-found");
-    struct call put = {.method = "PUT", .target = "/pools/none/entries/a", .body = "x", .cut_after = 1};
-    const struct answer *answer = service_call(service, &put);
-    expect_problem(answer, 404, "pool-not-found");
-    ck_assert(answer->from_peek); /* before its body */
-}
-END_TEST
-
-/* ---- list and empty ---- */
-
-START_TEST(list_pages) {
-    for (int i = 0; i < 5; i++) {
-        char target[64];
-        snprintf(target, sizeof target, "/pools/alpha/entries/p%%2F%d", i);
-        service_put(service, target, "x");
-    }
-    service_put(service, "/pools/alpha/entries/other", "x");
-    char target[256] = "/pools/alpha/entries?prefix=p%2F&limit=2";
-    unsigned seen[5] = {0};
-    unsigned pages = 0;
-    for (;; pages++) {
-        const struct answer *answer = service_get(service, target);
-        ck_assert_uint_eq(answer->status, 200);
-        ck_assert_str_eq(answer_field(answer, "Cache-Control"), "no-store");
-        ck_assert_ptr_null(strstr(answer->body, "other"));
-        for (const char *id = answer->body; (id = strstr(id, "\"p/")); id++) {
-            seen[id[3] - '0']++;
-        }
-        const char *link = answer_field(answer, "Link");
-        if (!*link) {
-            ck_assert_ptr_nonnull(strstr(answer->body, "\"next_cursor\":null"));
-            break;
-        }
-        const char *end = strstr(link, ">; rel=\"next\"");
-        ck_assert_ptr_nonnull(end);
-        ck_assert_ptr_nonnull(strstr(link, "&prefix=p%2F&limit=2"));
-        snprintf(target, sizeof target, "%.*s", (int)(end - link - 1), link + 1);
-    }
-    ck_assert_uint_ge(pages, 2);
-    for (int i = 0; i < 5; i++) {
-        ck_assert_uint_eq(seen[i], 1);
-    }
-}
-END_TEST
-
-START_TEST(list_refusals) {
-    static const char *const targets[] = {
-        "/pools/alpha/entries?limit=0",    "/pools/alpha/entries?limit=1001",
-        "/pools/alpha/entries?limit=",     "/pools/alpha/entries?limit=-1",
-        "/pools/alpha/entries?limit=2x",   "/pools/alpha/entries?limit=00002",
-        "/pools/alpha/entries?cursor=",    "/pools/alpha/entries?cursor=x",
-        "/pools/alpha/entries?cursor=%00", "/pools/alpha/entries?prefix=a%00b",
-        "/pools/alpha/entries?limits=1",   "/pools/alpha/entries?limit=1&limit=2",
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
-        expect_problem(service_get(service, targets[i]), 400, "invalid-query");
-    }
-    ck_assert_str_eq(service_get(service, "/pools/alpha/entries")->body,
-                     "{\"ids\":[],\"next_cursor\":null}\n");
-    expect_problem(service_get(service, "/pools/down/entries"), 502, "tier-unavailable");
-}
-END_TEST
-
-START_TEST(empty_needs_to_be_meant) {
-    service_put(service, "/pools/alpha/entries/a", "x");
-    expect_problem(call("DELETE", "/pools/alpha/entries", NULL, NULL), 400, "confirm-empty");
-    expect_problem(call("DELETE", "/pools/alpha/entries?all=yes", NULL, NULL), 400, "confirm-empty");
-    expect_problem(call("DELETE", "/pools/alpha/entries/", NULL, NULL), 404, "route-not-found");
-    ck_assert_uint_eq(call("HEAD", "/pools/alpha/entries/a", NULL, NULL)->status, 200);
-    ck_assert_uint_eq(call("DELETE", "/pools/alpha/entries?all=true", NULL, NULL)->status, 204);
-    expect_absent("/pools/alpha/entries/a");
-    const struct answer *answer = call("DELETE", "/pools/down/entries?all=true", NULL, NULL);
-    expect_problem(answer, 502, "tier-unavailable");
-    ck_assert_ptr_nonnull(strstr(answer->body, "\"deleted\":3"));
 }
 END_TEST
 
@@ -531,12 +377,6 @@ int main(void) {
     tcase_add_test(tcase, request_directives);
     tcase_add_test(tcase, a_failure_is_never_absence);
     tcase_add_test(tcase, head_is_local);
-    tcase_add_loop_test(tcase, awkward_ids, 0, ARRAY_COUNT(ids));
-    tcase_add_test(tcase, bad_ids);
-    tcase_add_test(tcase, unknown_pools);
-    tcase_add_test(tcase, list_pages);
-    tcase_add_test(tcase, list_refusals);
-    tcase_add_test(tcase, empty_needs_to_be_meant);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,25 +1,10 @@
 /* test_pools.c - pools, their links and the whole wiring over the REST surface; routes and methods. */
 #include "pools/base/hash.h"
-#include "service.h"
+#include "tests/unit/api/scene.h"
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static struct service *service;
-
-static void setup(void) {
-    service = service_open();
-}
-
-static void teardown(void) {
-    service_close(service);
-}
-
-static const struct answer *call(const char *method, const char *target) {
-    return service_call(service, &(struct call){.method = method, .target = target});
-}
 
 static const struct answer *json(const char *method, const char *target, const char *body) {
     return service_send_json(service, method, target, body);
@@ -39,17 +24,6 @@ static const struct answer *text(const char *method, const char *body) {
                                                 .target = "/chain",
                                                 .body = body,
                                                 .fields = {{"Content-Type", "text/plain"}}});
-}
-
-static void expect_problem(const struct answer *answer, unsigned status, const char *slug) {
-    char type[96];
-    snprintf(type, sizeof type, "\"urn:lailad:problem:%s\"", slug);
-    ck_assert_msg(answer->status == status && strstr(answer->body, type), "expected %u %s, got %u: %s",
-                  status, slug, answer->status, answer->body);
-}
-
-static void expect_in(const struct answer *answer, const char *piece) {
-    ck_assert_msg(strstr(answer->body, piece) != NULL, "%s is not in %s", piece, answer->body);
 }
 
 /* ---- pools ---- */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const struct pool_capabilities fixture_remote = {.remote = true, .create_only = true, .stores_hold = true};
+
 static void make_flights(struct fixture *fixture) {
     const struct flights_limits limits = {.entry_most_bytes = FIXTURE_ENTRY_MOST,
                                           .flight_max_bytes = FIXTURE_FLIGHT_MOST};
@@ -15,8 +17,16 @@ static void make_flights(struct fixture *fixture) {
     ck_assert_ptr_nonnull(fixture->flights);
 }
 
+static struct tiers *make_tiers(uint64_t generation, unsigned count) {
+    struct tiers *tiers = calloc(1, sizeof *tiers + count * sizeof(struct tier));
+    ck_assert_ptr_nonnull(tiers);
+    atomic_init(&tiers->refs, 1);
+    tiers->generation = generation;
+    tiers->count = count;
+    return tiers;
+}
+
 void fixture_start(struct fixture *fixture, unsigned pool_count, bool remote_origin, uint64_t spool_bytes) {
-    const struct pool_capabilities remote = {.remote = true, .create_only = true, .stores_hold = true};
     const unsigned threads[LANE_COUNT] = {1, 1, 4, 4};
     struct op op;
     op_init(&op, 0, 0);
@@ -30,11 +40,25 @@ void fixture_start(struct fixture *fixture, unsigned pool_count, bool remote_ori
     for (unsigned i = 0; i < pool_count; i++) {
         char nickname[16];
         snprintf(nickname, sizeof nickname, "t%u", i);
-        fixture->pool[i] = fake_pool_new(nickname, remote_origin && i + 1 == pool_count ? &remote : NULL);
+        fixture->pool[i] =
+            fake_pool_new(nickname, remote_origin && i + 1 == pool_count ? &fixture_remote : NULL);
+    }
+    fixture->chain = make_tiers(1, pool_count);
+    for (unsigned i = 0; i < pool_count; i++) {
+        fixture->chain->tier[i].pool = pool_ref(fixture->pool[i]);
     }
 }
 
+void fixture_replace(struct fixture *fixture, unsigned index, const struct pool_capabilities *capabilities) {
+    struct pool *pool = fake_pool_new(fixture->pool[index]->nickname, capabilities);
+    pool_unref(fixture->chain->tier[index].pool);
+    pool_unref(fixture->pool[index]);
+    fixture->pool[index] = pool;
+    fixture->chain->tier[index].pool = pool_ref(pool);
+}
+
 void fixture_stop(struct fixture *fixture) {
+    tiers_unref(fixture->chain); /* flights under way keep theirs */
     flights_drain(fixture->flights, false);
     flights_free(fixture->flights);
     executor_free(fixture->executor);
@@ -53,11 +77,7 @@ void fixture_settle(struct fixture *fixture) {
 }
 
 struct tiers *fixture_tiers(struct fixture *fixture, uint64_t generation, unsigned count, ...) {
-    struct tiers *tiers = calloc(1, sizeof *tiers + count * sizeof(struct tier));
-    ck_assert_ptr_nonnull(tiers);
-    atomic_init(&tiers->refs, 1);
-    tiers->generation = generation;
-    tiers->count = count;
+    struct tiers *tiers = make_tiers(generation, count);
     va_list indexes;
     va_start(indexes, count);
     for (unsigned i = 0; i < count; i++) {
@@ -100,6 +120,12 @@ void client_start(struct client *client, struct fixture *fixture, struct tiers *
         chain_read_start(fixture->flights, &client->op, tiers, &view, options, waker, &client->read), OK);
 }
 
+void client_begin(struct client *client, struct fixture *fixture, struct tiers *tiers, const char *id) {
+    client_start(client, fixture, tiers, id, NULL);
+    enum err err = client_poll(client);
+    ck_assert(err == OK || err == ERR_AGAIN);
+}
+
 enum err client_poll(struct client *client) {
     return chain_read_poll(client->read, &client->op);
 }
@@ -131,6 +157,12 @@ enum err client_finish(struct client *client) {
     return err;
 }
 
+const struct tier_report *client_report(const struct client *client, unsigned tier) {
+    const struct tier_report *reports = NULL;
+    ck_assert_uint_gt(chain_read_reports(client->read, &reports), tier);
+    return &reports[tier];
+}
+
 void client_close(struct client *client) {
     chain_read_close(client->read);
     free(client->body);
@@ -138,13 +170,23 @@ void client_close(struct client *client) {
     mutex_fini(&client->mutex);
 }
 
+void client_read(struct client *client, struct fixture *fixture, const char *id,
+                 const struct chain_read_options *options, enum err expected) {
+    client_start(client, fixture, fixture->chain, id, options);
+    ck_assert_int_eq(client_finish(client), expected);
+}
+
+void expect_body(const struct client *client, const void *body, size_t bytes) {
+    ck_assert_uint_eq(client->body_bytes, bytes);
+    ck_assert(bytes == 0 || memcmp(client->body, body, bytes) == 0);
+}
+
 void expect_read(struct fixture *fixture, struct tiers *tiers, const char *id, const void *body,
                  size_t bytes) {
     struct client client;
     client_start(&client, fixture, tiers, id, NULL);
     ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_uint_eq(client.body_bytes, bytes);
-    ck_assert(bytes == 0 || memcmp(client.body, body, bytes) == 0);
+    expect_body(&client, body, bytes);
     client_close(&client);
 }
 
@@ -176,6 +218,13 @@ void expect_stat(struct pool *pool, const char *id, enum err expected) {
     if (!err) {
         meta_fini(&meta);
     }
+}
+
+void empty_pool(struct pool *pool) {
+    struct op op;
+    op_init(&op, 0, 0);
+    uint64_t removed = 0;
+    ck_assert_int_eq(pool_empty(pool, &op, &removed), OK);
 }
 
 char *make_body(size_t bytes, unsigned seed) {

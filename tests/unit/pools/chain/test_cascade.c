@@ -9,18 +9,11 @@
 
 static struct fixture f;
 
-static const struct tier_report *report(struct client *client, unsigned tier) {
-    const struct tier_report *reports = NULL;
-    ck_assert_uint_gt(chain_read_reports(client->read, &reports), tier);
-    return &reports[tier];
-}
-
 START_TEST(every_tier_that_missed_gets_a_copy) {
     fixture_start(&f, 3, true, 0);
     fake_store(f.pool[2], "k", "hello", 5, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
+    client_start(&client, &f, f.chain, "k", NULL);
     ck_assert_int_eq(client_wait(&client), OK);
     /* Before the body is even taken: later operations wait for the copies. */
     expect_stat(f.pool[0], "k", OK);
@@ -28,19 +21,19 @@ START_TEST(every_tier_that_missed_gets_a_copy) {
     expect_stored(f.pool[0], "k", "hello", 5, HOLD_CACHED);
     expect_stored(f.pool[1], "k", "hello", 5, HOLD_CACHED);
     expect_stored(f.pool[2], "k", "hello", 5, HOLD_OWNED);
-    ck_assert_int_eq(report(&client, 0)->result, TIER_MISS);
-    ck_assert_int_eq(report(&client, 1)->result, TIER_MISS);
-    ck_assert_int_eq(report(&client, 2)->result, TIER_HIT);
-    ck_assert(report(&client, 0)->stored && report(&client, 1)->stored && !report(&client, 2)->stored);
-    ck_assert_str_eq(report(&client, 2)->nickname, "t2");
+    ck_assert_int_eq(client_report(&client, 0)->result, TIER_MISS);
+    ck_assert_int_eq(client_report(&client, 1)->result, TIER_MISS);
+    ck_assert_int_eq(client_report(&client, 2)->result, TIER_HIT);
+    ck_assert(client_report(&client, 0)->stored && client_report(&client, 1)->stored &&
+              !client_report(&client, 2)->stored);
+    ck_assert_str_eq(client_report(&client, 2)->nickname, "t2");
     ck_assert_ptr_nonnull(chain_read_entry(client.read));
     client_close(&client);
 
     /* The next read is a local hit. */
     fixture_settle(&f);
-    expect_read(&f, tiers, "k", "hello", 5);
+    expect_read(&f, f.chain, "k", "hello", 5);
     ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -56,16 +49,14 @@ START_TEST(a_cold_read_is_one_miss_a_tier) {
     fixture_start(&f, 3, true, 0);
     fake_refuse_peeks(f.pool[0], refuses);
     fake_store(f.pool[2], "k", "hello", 5, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-    expect_read(&f, tiers, "k", "hello", 5);
+    expect_read(&f, f.chain, "k", "hello", 5);
     expect_looks(f.pool[0], 0, 1);
     expect_looks(f.pool[1], 0, 1);
     expect_looks(f.pool[2], 1, 0);
     fixture_settle(&f);
-    expect_read(&f, tiers, "k", "hello", 5);
+    expect_read(&f, f.chain, "k", "hello", 5);
     expect_looks(f.pool[0], 1, 1);
     expect_looks(f.pool[1], 0, 1);
-    tiers_unref(tiers);
     struct tiers *alone = fixture_tiers(&f, 1, 1, 1);
     struct client client;
     client_start(&client, &f, alone, "nowhere", NULL);
@@ -81,15 +72,12 @@ START_TEST(a_hit_stops_the_walk) {
     fixture_start(&f, 3, false, 0);
     fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
     fake_store(f.pool[2], "k", "y", 1, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_mem_eq(client.body, "x", 1);
-    ck_assert_int_eq(report(&client, 2)->result, TIER_UNASKED);
+    client_read(&client, &f, "k", NULL, OK);
+    expect_body(&client, "x", 1);
+    ck_assert_int_eq(client_report(&client, 2)->result, TIER_UNASKED);
     client_close(&client);
     ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 0);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -97,27 +85,22 @@ END_TEST
 START_TEST(empty_bodies_are_values) {
     fixture_start(&f, 2, true, 0);
     fake_store(f.pool[1], "k", "", 0, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
-    expect_read(&f, tiers, "k", "", 0);
+    expect_read(&f, f.chain, "k", "", 0);
     expect_stat(f.pool[0], "k", OK);
     expect_stored(f.pool[0], "k", "", 0, HOLD_CACHED);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
 
 START_TEST(a_miss_everywhere_is_absent) {
     fixture_start(&f, 3, false, 0);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_wait(&client), ERR_NOT_FOUND);
+    client_read(&client, &f, "k", NULL, ERR_NOT_FOUND);
     ck_assert_int_eq(client.op.fault.reason, REASON_ENTRY_NOT_FOUND);
     for (unsigned i = 0; i < 3; i++) {
-        ck_assert_int_eq(report(&client, i)->result, TIER_MISS);
+        ck_assert_int_eq(client_report(&client, i)->result, TIER_MISS);
     }
     client_close(&client);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -125,15 +108,12 @@ END_TEST
 START_TEST(local_only_asks_nobody_else) {
     fixture_start(&f, 2, false, 0);
     fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
     const struct chain_read_options local = {.local_only = true};
     struct client client;
-    client_start(&client, &f, tiers, "k", &local);
-    ck_assert_int_eq(client_wait(&client), ERR_NOT_FOUND);
-    ck_assert_int_eq(report(&client, 0)->result, TIER_MISS);
+    client_read(&client, &f, "k", &local, ERR_NOT_FOUND);
+    ck_assert_int_eq(client_report(&client, 0)->result, TIER_MISS);
     client_close(&client);
     ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 0);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -141,17 +121,14 @@ END_TEST
 START_TEST(no_store_fills_nothing) {
     fixture_start(&f, 3, true, 0);
     fake_store(f.pool[2], "k", "x", 1, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     const struct chain_read_options no_store = {.no_store = true};
     struct client client;
-    client_start(&client, &f, tiers, "k", &no_store);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert(!report(&client, 0)->stored);
+    client_read(&client, &f, "k", &no_store, OK);
+    ck_assert(!client_report(&client, 0)->stored);
     client_close(&client);
     fixture_settle(&f);
     expect_absent(f.pool[0], "k");
     expect_absent(f.pool[1], "k");
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -160,22 +137,20 @@ START_TEST(a_filling_reader_joins_a_no_store_flight) {
     fixture_start(&f, 2, true, 0);
     fake_store(f.pool[1], "k", "x", 1, HOLD_OWNED);
     fake_close_gate(f.pool[1], FAKE_GATE_OPEN);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
     const struct chain_read_options no_store = {.no_store = true};
     struct client first, second;
-    client_start(&first, &f, tiers, "k", &no_store);
+    client_start(&first, &f, f.chain, "k", &no_store);
     ck_assert_int_eq(client_poll(&first), ERR_AGAIN);
     fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
-    client_start(&second, &f, tiers, "k", NULL);
+    client_start(&second, &f, f.chain, "k", NULL);
     fake_open_gate(f.pool[1], FAKE_GATE_OPEN);
     ck_assert_int_eq(client_finish(&first), OK);
     ck_assert_int_eq(client_finish(&second), OK);
-    ck_assert(report(&second, 0)->collapsed && !report(&first, 0)->collapsed);
+    ck_assert(client_report(&second, 0)->collapsed && !client_report(&first, 0)->collapsed);
     expect_stat(f.pool[0], "k", OK);
     client_close(&first);
     client_close(&second);
     ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 1);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -184,23 +159,20 @@ START_TEST(a_failing_tier_is_skipped_and_spoils_what_is_above) {
     fixture_start(&f, 4, true, 0);
     fake_store(f.pool[3], "k", "x", 1, HOLD_OWNED);
     fake_fail_opens(f.pool[1], REASON_UNAVAILABLE, UINT_MAX);
-    struct tiers *tiers = fixture_tiers(&f, 1, 4, 0, 1, 2, 3);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_int_eq(report(&client, 0)->result, TIER_MISS);
-    ck_assert_int_eq(report(&client, 1)->result, TIER_FAILED);
-    ck_assert_int_eq(report(&client, 1)->kind, ERR_UNAVAILABLE);
-    ck_assert_int_eq(report(&client, 3)->result, TIER_HIT);
-    ck_assert(report(&client, 2)->stored);
-    ck_assert(!report(&client, 1)->stored && !report(&client, 0)->stored);
+    client_read(&client, &f, "k", NULL, OK);
+    ck_assert_int_eq(client_report(&client, 0)->result, TIER_MISS);
+    ck_assert_int_eq(client_report(&client, 1)->result, TIER_FAILED);
+    ck_assert_int_eq(client_report(&client, 1)->kind, ERR_UNAVAILABLE);
+    ck_assert_int_eq(client_report(&client, 3)->result, TIER_HIT);
+    ck_assert(client_report(&client, 2)->stored);
+    ck_assert(!client_report(&client, 1)->stored && !client_report(&client, 0)->stored);
     client_close(&client);
     fixture_settle(&f);
     expect_absent(f.pool[0], "k");
     expect_absent(f.pool[1], "k");
     expect_stored(f.pool[2], "k", "x", 1, HOLD_CACHED);
     ck_assert_uint_eq(atomic_load(&f.pool[1]->stats.skips), 1);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -210,12 +182,10 @@ START_TEST(proof_of_no_owned_entry_lifts_the_ban) {
     fake_store(f.pool[2], "k", "x", 1, HOLD_OWNED);
     fake_fail_opens(f.pool[1], REASON_CORRUPT, UINT_MAX);
     fake_prove_not_owned(f.pool[1], true);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-    expect_read(&f, tiers, "k", "x", 1);
+    expect_read(&f, f.chain, "k", "x", 1);
     fixture_settle(&f);
     expect_stored(f.pool[0], "k", "x", 1, HOLD_CACHED);
     expect_stored(f.pool[1], "k", "x", 1, HOLD_CACHED);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -224,17 +194,14 @@ START_TEST(fail_on_error_ends_the_walk) {
     fixture_start(&f, 3, true, 0);
     fake_store(f.pool[2], "k", "x", 1, HOLD_OWNED);
     fake_fail_opens(f.pool[1], REASON_TIMEOUT, UINT_MAX);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-    tiers->tier[1].fail_on_error = true;
+    f.chain->tier[1].fail_on_error = true;
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_wait(&client), ERR_TIMEOUT);
+    client_read(&client, &f, "k", NULL, ERR_TIMEOUT);
     ck_assert_str_eq(client.op.fault.pool, "t1");
-    ck_assert_int_eq(report(&client, 2)->result, TIER_UNASKED);
+    ck_assert_int_eq(client_report(&client, 2)->result, TIER_UNASKED);
     ck_assert_int_eq(client_poll(&client), ERR_TIMEOUT);
     client_close(&client);
     ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 0);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -243,18 +210,15 @@ START_TEST(not_found_below_a_failed_tier_is_its_failure) {
     fixture_start(&f, 4, true, 0);
     fake_fail_opens(f.pool[0], REASON_IO, UINT_MAX);
     fake_fail_opens(f.pool[2], REASON_THROTTLED, UINT_MAX);
-    struct tiers *tiers = fixture_tiers(&f, 1, 4, 0, 1, 2, 3);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_wait(&client), ERR_THROTTLED);
+    client_read(&client, &f, "k", NULL, ERR_THROTTLED);
     ck_assert_str_eq(client.op.fault.pool, "t2");
-    ck_assert_int_eq(report(&client, 0)->result, TIER_FAILED);
-    ck_assert_int_eq(report(&client, 0)->kind, ERR_UNAVAILABLE);
-    ck_assert_int_eq(report(&client, 1)->result, TIER_MISS);
-    ck_assert_int_eq(report(&client, 2)->result, TIER_FAILED);
-    ck_assert_int_eq(report(&client, 3)->result, TIER_MISS);
+    ck_assert_int_eq(client_report(&client, 0)->result, TIER_FAILED);
+    ck_assert_int_eq(client_report(&client, 0)->kind, ERR_UNAVAILABLE);
+    ck_assert_int_eq(client_report(&client, 1)->result, TIER_MISS);
+    ck_assert_int_eq(client_report(&client, 2)->result, TIER_FAILED);
+    ck_assert_int_eq(client_report(&client, 3)->result, TIER_MISS);
     client_close(&client);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -264,16 +228,13 @@ START_TEST(every_kind_of_failure_at_the_only_origin_keeps_its_name) {
                                           REASON_DENIED,        REASON_CORRUPT, REASON_BUSY,
                                           REASON_NO_SUCH_BUCKET};
     fixture_start(&f, 2, true, 0);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
     for (size_t i = 0; i < ARRAY_COUNT(reasons); i++) {
         fake_fail_opens(f.pool[1], reasons[i], UINT_MAX);
         struct client client;
-        client_start(&client, &f, tiers, "k", NULL);
-        ck_assert_int_eq(client_wait(&client), reason_kind(reasons[i]));
+        client_read(&client, &f, "k", NULL, reason_kind(reasons[i]));
         ck_assert_int_eq(client.op.fault.reason, reasons[i]);
         client_close(&client);
     }
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -281,16 +242,13 @@ END_TEST
 START_TEST(an_id_too_long_for_a_tier_is_a_miss_without_a_copy) {
     const struct pool_capabilities narrow = {.fill_fence = true, .create_only = true, .max_key_bytes = 4};
     fixture_start(&f, 3, true, 0);
-    pool_unref(f.pool[1]);
-    f.pool[1] = fake_pool_new("t1", &narrow);
+    fixture_replace(&f, 1, &narrow);
     fake_store(f.pool[2], "long-id", "x", 1, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-    expect_read(&f, tiers, "long-id", "x", 1);
+    expect_read(&f, f.chain, "long-id", "x", 1);
     fixture_settle(&f);
     expect_stored(f.pool[0], "long-id", "x", 1, HOLD_CACHED);
     expect_absent(f.pool[1], "long-id");
     ck_assert_uint_eq(atomic_load(&f.pool[1]->stats.fill_failures), 0);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -300,26 +258,21 @@ START_TEST(a_fill_that_fails_never_fails_the_read) {
                                           REASON_IO};
     const size_t sizes[] = {10, 300 * 1024};
     fixture_start(&f, 3, true, 8 << 20);
-    struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     unsigned failures = 0;
     for (size_t i = 0; i < ARRAY_COUNT(reasons); i++) {
         for (size_t s = 0; s < ARRAY_COUNT(sizes); s++) {
             char *body = make_body(sizes[s], (unsigned)i);
             fake_store(f.pool[2], "k", body, sizes[s], HOLD_OWNED);
             fake_fail_fills(f.pool[1], reasons[i]);
-            expect_read(&f, tiers, "k", body, sizes[s]);
+            expect_read(&f, f.chain, "k", body, sizes[s]);
             fixture_settle(&f);
             expect_absent(f.pool[1], "k");
             expect_stored(f.pool[0], "k", body, sizes[s], HOLD_CACHED);
             ck_assert_uint_eq(atomic_load(&f.pool[1]->stats.fill_failures), ++failures);
-            struct op op;
-            op_init(&op, 0, 0);
-            uint64_t removed;
-            ck_assert_int_eq(pool_empty(f.pool[0], &op, &removed), OK);
+            empty_pool(f.pool[0]);
             free(body);
         }
     }
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -330,20 +283,16 @@ START_TEST(a_large_local_body_nobody_above_takes_is_read_directly) {
     char *body = make_body(bytes, 3);
     fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
     fake_fail_fills(f.pool[0], REASON_TOO_LARGE);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_uint_eq(client.body_bytes, bytes);
-    ck_assert_mem_eq(client.body, body, bytes);
+    client_read(&client, &f, "k", NULL, OK);
+    expect_body(&client, body, bytes);
     ck_assert_ptr_null(chain_read_entry(client.read));
-    ck_assert_int_eq(report(&client, 1)->result, TIER_HIT);
-    ck_assert(!report(&client, 0)->stored);
+    ck_assert_int_eq(client_report(&client, 1)->result, TIER_HIT);
+    ck_assert(!client_report(&client, 0)->stored);
     client_close(&client);
     ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 2); /* the flight's, then the reader's own */
     expect_absent(f.pool[0], "k");
     free(body);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
@@ -353,33 +302,28 @@ START_TEST(a_damaged_cached_copy_is_replaced_and_an_owned_one_is_not) {
     fake_store(f.pool[0], "k", "bad", 3, HOLD_CACHED);
     fake_store(f.pool[1], "k", "good", 4, HOLD_OWNED);
     fake_wrong_digest(f.pool[0], true);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
-    expect_read(&f, tiers, "k", "good", 4);
+    expect_read(&f, f.chain, "k", "good", 4);
     fixture_settle(&f);
     expect_stored(f.pool[0], "k", "good", 4, HOLD_CACHED);
 
     fake_store(f.pool[0], "k", "mine", 4, HOLD_OWNED);
-    expect_read(&f, tiers, "k", "good", 4); /* skipped, on_tier_error = skip */
+    expect_read(&f, f.chain, "k", "good", 4); /* skipped, on_tier_error = skip */
     fixture_settle(&f);
     expect_stored(f.pool[0], "k", "mine", 4, HOLD_OWNED);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
 
 START_TEST(a_shared_tier_is_filled_create_only) {
     /* A remote tier in the middle: create-only, in the background. */
-    const struct pool_capabilities remote = {.remote = true, .create_only = true, .stores_hold = true};
     const struct pool_capabilities bare = {.remote = true, .stores_hold = true};
     for (int i = 0; i < 2; i++) {
         fixture_start(&f, 3, true, 0);
-        pool_unref(f.pool[1]);
-        f.pool[1] = fake_pool_new("t1", i ? &bare : &remote);
+        fixture_replace(&f, 1, i ? &bare : &fixture_remote);
         fake_store(f.pool[2], "k", "old", 3, HOLD_OWNED);
         fake_close_gate(f.pool[2], FAKE_GATE_READ);
-        struct tiers *tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
         struct client client;
-        client_start(&client, &f, tiers, "k", NULL);
+        client_start(&client, &f, f.chain, "k", NULL);
         ck_assert_int_eq(client_poll(&client), ERR_AGAIN);
         fake_wait_held(f.pool[2], FAKE_GATE_READ, 1);
         /* Somebody else writes to the shared store meanwhile: no fence of ours tells. */
@@ -391,7 +335,6 @@ START_TEST(a_shared_tier_is_filled_create_only) {
         expect_stored(f.pool[1], "k", "theirs", 6, HOLD_CACHED);
         expect_stored(f.pool[0], "k", "old", 3, HOLD_CACHED);
         ck_assert_uint_eq(fake_counts(f.pool[1]).stats, i ? 1 : 0);
-        tiers_unref(tiers);
         fixture_stop(&f);
     }
 }
@@ -400,42 +343,29 @@ END_TEST
 START_TEST(sixty_four_tiers) {
     fixture_start(&f, 64, false, 0);
     fake_store(f.pool[63], "k", "deep", 4, HOLD_OWNED);
-    struct tiers *tiers = calloc(1, sizeof *tiers + 64 * sizeof(struct tier));
-    atomic_init(&tiers->refs, 1);
-    tiers->count = 64;
-    for (unsigned i = 0; i < 64; i++) {
-        tiers->tier[i].pool = pool_ref(f.pool[i]);
-    }
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_mem_eq(client.body, "deep", 4);
+    client_read(&client, &f, "k", NULL, OK);
+    expect_body(&client, "deep", 4);
     for (unsigned i = 0; i < 63; i++) {
         expect_stat(f.pool[i], "k", OK);
-        ck_assert(report(&client, i)->stored);
+        ck_assert(client_report(&client, i)->stored);
     }
-    ck_assert_int_eq(report(&client, 63)->result, TIER_HIT);
+    ck_assert_int_eq(client_report(&client, 63)->result, TIER_HIT);
     client_close(&client);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST
 
 START_TEST(a_remote_head_is_read_once_by_its_flight) {
-    const struct pool_capabilities remote = {.remote = true, .create_only = true, .stores_hold = true};
     fixture_start(&f, 2, true, 0);
-    pool_unref(f.pool[0]);
-    f.pool[0] = fake_pool_new("t0", &remote);
+    fixture_replace(&f, 0, &fixture_remote);
     fake_store(f.pool[0], "k", "x", 1, HOLD_OWNED);
-    struct tiers *tiers = fixture_tiers(&f, 1, 2, 0, 1);
     struct client client;
-    client_start(&client, &f, tiers, "k", NULL);
-    ck_assert_int_eq(client_finish(&client), OK);
-    ck_assert_int_eq(report(&client, 0)->result, TIER_HIT);
+    client_read(&client, &f, "k", NULL, OK);
+    ck_assert_int_eq(client_report(&client, 0)->result, TIER_HIT);
     client_close(&client);
     ck_assert_uint_eq(fake_counts(f.pool[0]).opens, 1);
     ck_assert_uint_eq(fake_counts(f.pool[1]).opens, 0);
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 END_TEST

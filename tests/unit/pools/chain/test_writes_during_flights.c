@@ -16,18 +16,15 @@
 #include <string.h>
 
 static struct fixture f;
-static struct tiers *tiers;
 static struct client clients[2];
 
 /* t0 << t1 << t2, and the origin t2 has the old body. */
 static void setup(void) {
     fixture_start(&f, 3, true, 0);
     fake_store(f.pool[2], "k", "old", 3, HOLD_OWNED);
-    tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
 }
 
 static void teardown(void) {
-    tiers_unref(tiers);
     fixture_stop(&f);
 }
 
@@ -65,23 +62,10 @@ static void delete_from(struct pool *pool) {
     ck_assert_int_eq(pool_remove(pool, &op, &id, NULL, &existed), OK);
 }
 
-/* Its read joins its flight here. */
-static void begin(struct client *client) {
-    client_start(client, &f, tiers, "k", NULL);
-    enum err err = client_poll(client);
-    ck_assert(err == OK || err == ERR_AGAIN);
-}
-
 static void *put_main(void *argument) {
     struct put *put = argument;
     put->err = put_new(put->pool);
     return NULL;
-}
-
-static void expect_body(struct client *client, const char *body) {
-    ck_assert_int_eq(client_finish(client), OK);
-    ck_assert_uint_eq(client->body_bytes, strlen(body));
-    ck_assert_mem_eq(client->body, body, strlen(body));
 }
 
 /* Looped over the tier that is written. */
@@ -94,19 +78,19 @@ START_TEST(a_read_after_an_acknowledged_write_does_not_join_a_flight_that_looked
     fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
     ck_assert_int_eq(pthread_create(&putter, NULL, put_main, &put), 0);
     fake_wait_held(written, FAKE_GATE_COMMIT, 1); /* fences are broken, nothing is to be seen yet */
-    client_start(&early, &f, tiers, "k", NULL);
+    client_start(&early, &f, f.chain, "k", NULL);
     ck_assert_int_eq(client_poll(&early), ERR_AGAIN);
     fake_wait_held(f.pool[2], FAKE_GATE_OPEN, 1); /* it has missed in both tiers */
     fake_open_gate(written, FAKE_GATE_COMMIT);
     pthread_join(putter, NULL);
     ck_assert_int_eq(put.err, OK);
 
-    client_start(&late, &f, tiers, "k", NULL);
-    enum err err = client_poll(&late);
-    ck_assert(err == OK || err == ERR_AGAIN);
+    client_begin(&late, &f, f.chain, "k");
     fake_open_gate(f.pool[2], FAKE_GATE_OPEN);
-    expect_body(&early, "old"); /* it began before */
-    expect_body(&late, "new");
+    ck_assert_int_eq(client_finish(&early), OK);
+    expect_body(&early, "old", 3); /* it began before */
+    ck_assert_int_eq(client_finish(&late), OK);
+    expect_body(&late, "new", 3);
     client_close(&early);
     client_close(&late);
     fixture_settle(&f);
@@ -116,7 +100,7 @@ START_TEST(a_read_after_an_acknowledged_write_does_not_join_a_flight_that_looked
         entry_unref(entry);
     }
     expect_stored(written, "k", "new", 3, HOLD_OWNED);
-    expect_read(&f, tiers, "k", "new", 3);
+    expect_read(&f, f.chain, "k", "new", 3);
 }
 END_TEST
 
@@ -147,13 +131,12 @@ static void write_during_flight(unsigned written_tier, bool remove, bool at_read
     char *body = make_body(bytes, 1);
     fixture_start(&f, 3, true, 8 << 20);
     fake_store(f.pool[2], "k", body, bytes, HOLD_OWNED);
-    tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
     if (at_read) {
         fake_close_read_gate_at(f.pool[2], 0);
     } else {
         fake_close_gate(f.pool[2], FAKE_GATE_OPEN);
     }
-    begin(&clients[0]);
+    client_begin(&clients[0], &f, f.chain, "k");
     fake_wait_held(f.pool[2], at_read ? FAKE_GATE_READ : FAKE_GATE_OPEN, 1);
     if (remove) {
         delete_from(f.pool[written_tier]);
@@ -162,7 +145,7 @@ static void write_during_flight(unsigned written_tier, bool remove, bool at_read
     }
 
     /* A reader that comes now does not join what began before the write. */
-    client_start(&clients[1], &f, tiers, "k", NULL);
+    client_start(&clients[1], &f, f.chain, "k", NULL);
     enum err second = client_poll(&clients[1]);
     if (remove) {
         wait_for_walk_down_to(2); /* before the first flight may be over */
@@ -177,8 +160,7 @@ static void write_during_flight(unsigned written_tier, bool remove, bool at_read
         ck_assert_uint_eq(clients[1].body_bytes, bytes);
         ck_assert_uint_eq(fake_counts(f.pool[2]).opens, 1); /* below the tier written to, walks still meet */
     } else {
-        ck_assert_uint_eq(clients[1].body_bytes, 3);
-        ck_assert_mem_eq(clients[1].body, "new", 3);
+        expect_body(&clients[1], "new", 3);
     }
     client_close(&clients[0]);
     client_close(&clients[1]);
@@ -217,14 +199,10 @@ START_TEST(a_delete_during_a_flight_is_not_undone) {
         fixture_start(&f, 3, true, 8 << 20);
         fake_store(f.pool[2], "k", body, sizes[s], HOLD_OWNED);
         fake_close_read_gate_at(f.pool[2], 0);
-        tiers = fixture_tiers(&f, 1, 3, 0, 1, 2);
-        begin(&clients[0]);
+        client_begin(&clients[0], &f, f.chain, "k");
         fake_wait_held(f.pool[2], FAKE_GATE_READ, 1);
         delete_from(f.pool[1]);
-        struct op op;
-        op_init(&op, 0, 0);
-        uint64_t removed;
-        ck_assert_int_eq(pool_empty(f.pool[0], &op, &removed), OK);
+        empty_pool(f.pool[0]);
         fake_open_gate(f.pool[2], FAKE_GATE_READ);
         ck_assert_int_eq(client_finish(&clients[0]), OK);
         client_close(&clients[0]);
@@ -244,18 +222,17 @@ START_TEST(a_write_at_the_source_closes_the_flight) {
     fixture_start(&f, 2, true, 8 << 20);
     fake_store(f.pool[1], "k", body, bytes, HOLD_OWNED);
     fake_close_read_gate_at(f.pool[1], 1000);
-    tiers = fixture_tiers(&f, 1, 2, 0, 1);
-    begin(&clients[0]);
+    client_begin(&clients[0], &f, f.chain, "k");
     fake_wait_held(f.pool[1], FAKE_GATE_READ, 1);
     ck_assert_int_eq(client_wait(&clients[0]), OK);
     ck_assert_int_eq(put_new(f.pool[1]), OK);
-    client_start(&clients[1], &f, tiers, "k", NULL);
+    client_start(&clients[1], &f, f.chain, "k", NULL);
     (void)client_poll(&clients[1]);
     fake_open_gate(f.pool[1], FAKE_GATE_READ);
     ck_assert_int_eq(client_finish(&clients[1]), OK);
     ck_assert_uint_eq(clients[1].body_bytes, 3);
     ck_assert_int_eq(client_finish(&clients[0]), OK);
-    ck_assert_mem_eq(clients[0].body, body, bytes); /* it finishes on what it began with */
+    expect_body(&clients[0], body, bytes); /* it finishes on what it began with */
     client_close(&clients[0]);
     client_close(&clients[1]);
     fixture_settle(&f);

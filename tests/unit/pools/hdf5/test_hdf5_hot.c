@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -126,6 +127,7 @@ END_TEST
 
 static atomic_uint acknowledged[IDS];
 static atomic_bool stop;
+static atomic_uint seen; /* entries that were there at a look */
 
 /* What was acknowledged before the look is the least that may be seen. */
 static void *read_on(void *context) {
@@ -136,6 +138,7 @@ static void *read_on(void *context) {
         unsigned least = atomic_load(&acknowledged[turn % IDS]);
         AUTO(entry_unref) struct entry *entry = peek(id);
         if (entry) {
+            atomic_fetch_add(&seen, 1);
             char text[32] = {0};
             ck_assert_uint_lt(entry->body->size, sizeof text);
             memcpy(text, entry->body->data, entry->body->size);
@@ -150,6 +153,7 @@ START_TEST(readers_never_see_less_than_was_acknowledged) {
     pthread_t threads[READERS];
     unsigned numbers[READERS];
     atomic_store(&stop, false);
+    atomic_store(&seen, 0);
     for (unsigned i = 0; i < IDS; i++) {
         atomic_store(&acknowledged[i], 0);
     }
@@ -165,6 +169,9 @@ START_TEST(readers_never_see_less_than_was_acknowledged) {
         snprintf(text, sizeof text, "%u", i);
         put_text(fixture.pool, id, text);
         atomic_store(&acknowledged[which], i);
+    }
+    while (!atomic_load(&seen)) { /* the readers must have had their turn, however busy the machine */
+        sched_yield();
     }
     atomic_store(&stop, true);
     for (unsigned i = 0; i < READERS; i++) {
