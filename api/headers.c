@@ -230,20 +230,22 @@ enum err headers_digest(struct op *op, const char *field, const char *value, boo
     static const char name[] = "sha-256";
     *ret_has_sha256 = false;
     struct dictionary_member member;
+    struct dictionary_member last = {0}; /* only the last of several is judged */
     enum dictionary_step step = DICTIONARY_END;
     while (value && (step = dictionary_next(&value, &member)) == DICTIONARY_MEMBER) {
-        if (member.key_bytes != sizeof name - 1 || memcmp(member.key, name, member.key_bytes) != 0) {
-            continue;
+        if (member.key_bytes == sizeof name - 1 && memcmp(member.key, name, member.key_bytes) == 0) {
+            last = member;
         }
-        enum err err = take_sha256(op, field, &member, ret_sha256);
-        if (err) {
-            return err;
-        }
-        *ret_has_sha256 = true;
     }
-    return step == DICTIONARY_END ? OK
-                                  : op_fail(op, REASON_INVALID_HEADER,
-                                            "%s: expected algorithm=:<base64>:, ... (RFC 9530)", field);
+    if (step != DICTIONARY_END) {
+        return op_fail(op, REASON_INVALID_HEADER, "%s: expected algorithm=:<base64>:, ... (RFC 9530)", field);
+    }
+    if (!last.key) {
+        return OK;
+    }
+    enum err err = take_sha256(op, field, &last, ret_sha256);
+    *ret_has_sha256 = !err;
+    return err;
 }
 
 void headers_format_digest(const uint8_t sha256[SHA256_BYTES], char ret_text[DIGEST_FIELD_BYTES]) {

@@ -16,7 +16,8 @@ struct registry;
 
 #define POOL_ALPHA "alpha" /* the memory pool that always exists */
 
-/* names: what ${NAME} stands for in credentials given over REST; NULL = no names. All three are borrowed. */
+/* names: what ${NAME} stands for in credentials given over REST; NULL = no names. Both structs are copied; what
+ * they point to, and the state, is borrowed. */
 struct registry *registry_new(const struct pool_environment *environment, const struct secret_names *names,
                               struct state *state);
 void registry_free(struct registry *registry); /* unrefs every pool */

@@ -25,7 +25,7 @@ static enum err open_pool(const struct registry *registry, struct op *op, const 
     struct pool_environment environment = registry->environment;
     environment.from_rest = source != SOURCE_CONFIG;
     AUTO(settings_free) struct settings *copy = NULL;
-    enum err err = settings_expand(settings, op, &registry->names, missing, &copy);
+    enum err err = secret_names_expand(settings, op, &registry->names, missing, &copy);
     if (!err) {
         err = kind->open(op, &environment, nickname, copy, ret_pool);
     }

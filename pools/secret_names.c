@@ -39,8 +39,8 @@ static enum err expand_option(void *context, const struct option *option, const 
     return settings_set_stored(expansion->settings, expansion->op, option->name, value);
 }
 
-enum err settings_expand(const struct settings *from, struct op *op, const struct secret_names *names,
-                         enum reason missing, struct settings **ret_settings) {
+enum err secret_names_expand(const struct settings *from, struct op *op, const struct secret_names *names,
+                             enum reason missing, struct settings **ret_settings) {
     AUTO(settings_free) struct settings *settings = settings_new_like(from);
     if (!settings) {
         return op_no_memory(op);

@@ -4,6 +4,9 @@
  * is picked up at the next start, and a copy of state.db and state.key does not have it. What the names stand for is
  * the daemon's to say (its configuration lists those that may be used).
  *
+ * A listed name is as good as told to whoever may register pools: they also choose the endpoint, and there arrive access_key_id in the
+ * clear (Authorization) and session_token as a header field. secret_access_key only signs. Nothing here ties a name to a store.
+ *
  * Threads: pure functions; `find` must answer any thread.
  */
 #ifndef POOLS_SECRET_NAMES_H
@@ -23,7 +26,7 @@ struct secret_names {
 bool secret_reference(const char *text, char ret_name[SECRET_NAME_BYTES]);
 /* A finished copy of the settings with values in the place of names. A name without a value is the fault `missing`, naming option and
  * name. */
-enum err settings_expand(const struct settings *from, struct op *op, const struct secret_names *names,
-                         enum reason missing, struct settings **ret_settings) MUST_USE;
+enum err secret_names_expand(const struct settings *from, struct op *op, const struct secret_names *names,
+                             enum reason missing, struct settings **ret_settings) MUST_USE;
 
 #endif

@@ -229,7 +229,9 @@ enum err settings_set_reference(struct settings *settings, struct op *op, const 
     }
     MUST(option->type == OPTION_TEXT);
     err = set_from_text(settings, op, index, text, false);
-    settings->values[index].is_reference = !err;
+    if (!err) {
+        settings->values[index].is_reference = true;
+    }
     return err;
 }
 

@@ -51,8 +51,8 @@ enum err settings_set_flag(struct settings *settings, struct op *op, const char 
 /* A value of any type as the text settings_each_set gave (state.db). */
 enum err settings_set_stored(struct settings *settings, struct op *op, const char *name,
                              const char *text) MUST_USE;
-/* A secret option by name: text is "${NAME}", kept as it is. A pool is opened with what settings_expand makes of it. ERR_INVALID too when
- * the option is no secret. */
+/* A secret option by name: text is "${NAME}", kept as it is. A pool is opened with what secret_names_expand (secret_names.h)
+ * makes of it. ERR_INVALID too when the option is no secret. */
 enum err settings_set_reference(struct settings *settings, struct op *op, const char *name,
                                 const char *text) MUST_USE;
 /* After the last set: fills defaults, refuses a missing required option. */
@@ -70,7 +70,7 @@ bool settings_may_show(const struct settings *settings, const char *name);
 typedef enum err settings_visit_fn(void *context, const struct option *option, const char *text,
                                    uint64_t number, bool flag);
 enum err settings_each(const struct settings *settings, settings_visit_fn *visit, void *context) MUST_USE;
-/* Including secrets: for state.db and settings_expand only. is_set values only, as text. */
+/* Including secrets: for state.db and secret_names_expand only. is_set values only, as text. */
 typedef enum err settings_store_fn(void *context, const struct option *option, const char *text,
                                    bool is_reference);
 enum err settings_each_set(const struct settings *settings, settings_store_fn *visit, void *context) MUST_USE;

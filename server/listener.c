@@ -101,13 +101,20 @@ bool listener_library_fits(const char *running_version) {
     return strtoul(running_version, NULL, 10) == (unsigned long)MHD_VERSION >> 24;
 }
 
+void listener_format_version(uint32_t version, char ret_text[LISTENER_VERSION_BYTES]) {
+    snprintf(ret_text, LISTENER_VERSION_BYTES, "%x.%x.%x", version >> 24, version >> 16 & 0xff,
+             version >> 8 & 0xff);
+}
+
 enum err listener_start(struct op *op, const struct listen_address *address,
                         const struct listener_limits *limits, struct exchanges *exchanges,
                         struct listener **ret_listener) {
     if (!listener_library_fits(MHD_get_version())) {
+        char built_for[LISTENER_VERSION_BYTES];
+        listener_format_version(MHD_VERSION, built_for);
         return op_fail(op, REASON_INTERNAL,
-                       "libmicrohttpd %s runs, but lailad was built for version %x; build it again",
-                       MHD_get_version(), (unsigned)MHD_VERSION >> 24);
+                       "libmicrohttpd %s runs, but lailad was built for %s; build it again",
+                       MHD_get_version(), built_for);
     }
     struct listener *listener = calloc(1, sizeof *listener);
     if (!listener) {

@@ -24,6 +24,9 @@ struct listener_limits {
 /* Whether the HTTP library that runs ("0.9.75", "1.0.1") is of the kind that was built for. 0.9 and 1.0 have one name for the loader but
  * leave different refusals to us, and which of them we make is settled when we are built. */
 bool listener_library_fits(const char *running_version);
+#define LISTENER_VERSION_BYTES 16
+/* MHD_VERSION as the library writes it: 0x00097500 is "0.9.75". */
+void listener_format_version(uint32_t version, char ret_text[LISTENER_VERSION_BYTES]);
 /* ERR_INTERNAL when the library does not fit or does not start, else what the socket says. */
 enum err listener_start(struct op *op, const struct listen_address *address,
                         const struct listener_limits *limits, struct exchanges *exchanges,

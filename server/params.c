@@ -50,7 +50,8 @@ const struct option params_options[] = {
               "most threads for requests on local storage; as many again for chains there"),
     COUNT_ROW("remote_threads", "64", 1, 1024, "most threads for requests on pools behind a network"),
     COUNT_ROW("fetch_threads", "64", 1, 1024,
-              "most threads for chains behind a network: one for each body on its way"),
+              "most threads for chains behind a network, one for each body on its way; should exceed the "
+              "max_parallel of all remote pools together"),
     COUNT_ROW("max_connections", "1000", 1, 100000, "connections served at once; more wait to be accepted"),
     COUNT_ROW("header_timeout_s", "10", 1, 3600, "seconds a client may take to send a request's header"),
     COUNT_ROW("idle_timeout_s", "30", 1, 86400, "seconds a connection is kept on which nothing moves"),

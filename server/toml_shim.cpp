@@ -25,9 +25,11 @@
 
 #include "server/toml_tree.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace {
 
@@ -35,17 +37,43 @@ namespace {
  * key ends with its line, so this bounds both. */
 constexpr unsigned line_most_dots = 256;
 
-/* The first line with too many dots; 0 = none. */
+/* How long the string is that the text begins with. It must end where it does for toml++, or a key could hide in it; one that is
+ * not closed is an error there, and nothing behind it is read. */
+size_t count_string(std::string_view text) {
+    const size_t fence = text.substr(0, 3) == std::string(3, text[0]) ? 3 : 1;
+    for (size_t at = fence; at < text.size(); at++) {
+        const std::string_view pair = text.substr(at, 2);
+        if (text[0] == '"' && (pair == "\\\"" || pair == "\\\\")) {
+            at++;
+        } else if (fence == 1 && text[at] == '\n') {
+            return at;
+        } else if (text.compare(at, fence, text, 0, fence) == 0) {
+            /* Two more may belong to what three enclose. */
+            const std::string_view end = text.substr(at, fence == 3 ? 5 : 1);
+            return at + std::min(end.find_first_not_of(text[0]), end.size());
+        }
+    }
+    return text.size();
+}
+
+/* The first line with too many dots outside of strings and comments; 0 = none. */
 unsigned find_dotted_line(std::string_view text) {
     unsigned line = 1;
     unsigned dots = 0;
-    for (char byte : text) {
-        if (byte == '\n') {
+    for (size_t at = 0; at < text.size();) {
+        size_t bytes = 1;
+        if (text[at] == '\n') {
             line++;
             dots = 0;
-        } else if (byte == '.' && ++dots > line_most_dots) {
+        } else if (text[at] == '.' && ++dots > line_most_dots) {
             return line;
+        } else if (text[at] == '#') {
+            bytes = std::min(text.find('\n', at), text.size()) - at;
+        } else if (text[at] == '"' || text[at] == '\'') {
+            bytes = count_string(text.substr(at));
+            line += static_cast<unsigned>(std::count(text.begin() + at, text.begin() + at + bytes, '\n'));
         }
+        at += bytes;
     }
     return 0;
 }
@@ -142,7 +170,8 @@ extern "C" toml_node *toml_parse(const char *bytes, size_t count, toml_error *re
     *ret_error = toml_error{};
     ret_error->line = find_dotted_line(std::string_view(bytes, count));
     if (ret_error->line) {
-        std::snprintf(ret_error->text, sizeof ret_error->text, "expected at most %u dots in a line", line_most_dots);
+        std::snprintf(ret_error->text, sizeof ret_error->text,
+                      "expected at most %u dots in a line, outside of strings", line_most_dots);
         return nullptr;
     }
     toml::parse_result result = toml::parse(std::string_view(bytes, count));

@@ -20,8 +20,8 @@
  * ERR_INVALID (REASON_INVALID_CONFIG) for a path that may not be used. */
 enum err file_path_find(struct op *op, const struct pool_environment *environment, const char *nickname,
                         struct settings *settings, char ret_path[PATH_MAX]) MUST_USE;
-/* The same file under the one name it has whatever links and dots lead to it; what does not exist yet is taken as it is written. Changes
- * nothing. A pool_kind's file_path. */
+/* The same file under one name, whatever links and dots lead to it. Only what exists is resolved, the rest is taken as it is written: a link
+ * to what does not exist yet passes for a file of its own. Changes nothing. A pool_kind's file_path. */
 enum err file_path_canonical(struct op *op, const struct pool_environment *environment, const char *nickname,
                              const struct settings *settings, char ret_path[PATH_MAX]) MUST_USE;
 

@@ -179,17 +179,21 @@ void store_poison(struct store *store, const char *sentence) {
 /* Nothing but a new start mends it: no use in asking every second. */
 #define POISONED_RETRY_AFTER_S 60
 
-enum err store_fail_poisoned(struct store *store, struct op *op) {
+static enum err fail_poisoned(struct store *store, struct op *op, const char *before) {
     char reason[OP_DETAIL_BYTES];
     store_reason(store, reason);
-    op_record(op, REASON_POOL_POISONED, "the pool takes no writes: %s", reason);
+    op_record(op, REASON_POOL_POISONED, "%s%s", before, reason);
     op->fault.retry_after_s = POISONED_RETRY_AFTER_S;
     return reason_kind(REASON_POOL_POISONED);
 }
 
+enum err store_fail_poisoned(struct store *store, struct op *op) {
+    return fail_poisoned(store, op, "");
+}
+
 enum err store_check_writable(struct store *store, struct op *op) {
     if (atomic_load(&store->poisoned)) {
-        return store_fail_poisoned(store, op);
+        return fail_poisoned(store, op, "the pool takes no writes: ");
     }
     if (!atomic_load(&store->writable)) {
         char reason[OP_DETAIL_BYTES];

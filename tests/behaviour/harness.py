@@ -8,6 +8,7 @@ The binary is $LAILAD (default: build/dev/server/lailad). A daemon that ends wit
 complained about, fails the test that owned it. Read next: client.py (HTTP), origin.py (a scripted S3), objects.py (the real S3).
 """
 
+import ctypes
 import os
 import pathlib
 import re
@@ -121,6 +122,13 @@ class Daemon:
 
     def raw(self, timeout=60):
         return RawClient(self.host, self.port, timeout)
+
+    def http_library(self):
+        """The version of the libmicrohttpd that the daemon has loaded, as its parts: (0, 9, 75)."""
+        loaded = re.search(r"/\S*libmicrohttpd\.so\S*", pathlib.Path(f"/proc/{self.process.pid}/maps").read_text("utf-8"))
+        version = ctypes.CDLL(loaded.group()).MHD_get_version
+        version.restype = ctypes.c_char_p
+        return tuple(int(part) for part in version().split(b"."))
 
     def unread_bytes(self):
         """What has arrived in the daemon's sockets and it has not taken yet, from the kernel's own table."""

@@ -57,7 +57,7 @@ arpa/inet.h dirent.h endian.h fcntl.h ftw.h getopt.h libgen.h linux/tcp.h net/if
 sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/queue.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/statvfs.h
 sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h syslog.h unistd.h
 """.split())
-CXX_LIBRARY = {"cstdint", "cstdio", "cstdlib", "cstring", "memory", "string", "string_view"}
+CXX_LIBRARY = {"algorithm", "cstdint", "cstdio", "cstdlib", "cstring", "memory", "string", "string_view"}
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', re.MULTILINE)
 

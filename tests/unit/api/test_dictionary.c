@@ -1,4 +1,4 @@
-/* test_dictionary.c - structured-field dictionaries: the grammar of RFC 8941, member by member. */
+/* test_dictionary.c - structured-field dictionaries: the grammar of RFC 9651, member by member. */
 #include "api/dictionary.h"
 #include "pools/base/attrs.h"
 

@@ -144,6 +144,9 @@ START_TEST(digests) {
     ck_assert_int_eq(digest("", &has, sent), OK);
     ck_assert(!has);
     ck_assert_int_eq(digest(HELLO_DIGEST ";q=1", &has, sent), OK); /* parameters mean nothing to us */
+    ck_assert_int_eq(digest("sha-256=?1, sha-256, sha-256=:short:, " HELLO_DIGEST, &has, sent), OK);
+    ck_assert(has); /* of several the last counts */
+    ck_assert_mem_eq(sent, real, SHA256_BYTES);
     ck_assert(has);
     char text[DIGEST_FIELD_BYTES];
     headers_format_digest(real, text);
@@ -169,6 +172,8 @@ START_TEST(bad_digests) {
         HELLO_DIGEST " md5=:abcd:",
         HELLO_DIGEST ", md5=:abcd",
         "md5=abc=, " HELLO_DIGEST,
+        HELLO_DIGEST ", sha-256=?1",
+        HELLO_DIGEST ", sha-256",
     };
     uint8_t sent[SHA256_BYTES];
     bool has = false;

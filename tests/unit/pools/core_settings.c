@@ -196,7 +196,7 @@ START_TEST(references_are_expanded_in_a_copy) {
     ck_assert_int_eq(settings_each_set(settings, see_set, &stored), OK);
     ck_assert_str_eq(stored.text, "bucket=b;key=->${KEY_1};");
     struct settings *copy = NULL;
-    ck_assert_int_eq(settings_expand(settings, &op, &names, REASON_INVALID_CONFIG, &copy), OK);
+    ck_assert_int_eq(secret_names_expand(settings, &op, &names, REASON_INVALID_CONFIG, &copy), OK);
     ck_assert_str_eq(settings_text(copy, "key"), "hush");
     ck_assert_str_eq(settings_text(copy, "bucket"), "b");
     ck_assert_uint_eq(settings_number(copy, "max_bytes"), settings_number(settings, "max_bytes"));
@@ -204,13 +204,26 @@ START_TEST(references_are_expanded_in_a_copy) {
     copy = NULL;
     /* A value in the name's place makes it a value again. */
     ck_assert_int_eq(settings_set_reference(settings, &op, "key", "${KEY_2}"), OK);
-    ck_assert_int_eq(settings_expand(settings, &op, &names, REASON_NEEDS_CREDENTIALS, &copy), ERR_CONFIG);
+    ck_assert_int_eq(secret_names_expand(settings, &op, &names, REASON_NEEDS_CREDENTIALS, &copy), ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(op.fault.detail, "'key': ${KEY_2}"));
     ck_assert_ptr_null(copy);
     ck_assert_int_eq(settings_set_text(settings, &op, "key", "plain"), OK);
     ck_assert_str_eq(settings_text(settings, "key"), "plain");
     ck_assert_int_eq(settings_set_reference(settings, &op, "bucket", "${KEY_1}"), ERR_INVALID);
     ck_assert_int_eq(settings_set_reference(settings, &op, "other", "${KEY_1}"), ERR_INVALID);
+}
+END_TEST
+
+START_TEST(a_refused_value_leaves_the_reference_as_it_was) {
+    static char longer[8194];
+    memset(longer, 'x', sizeof longer - 1);
+    ck_assert_int_eq(settings_set_reference(settings, &op, "key", "${KEY_1}"), OK);
+    assert_refused(settings_set_reference(settings, &op, "key", longer), "longer");
+    assert_refused(settings_set_text(settings, &op, "key", longer), "longer");
+    finish();
+    struct seen stored = {0};
+    ck_assert_int_eq(settings_each_set(settings, see_set, &stored), OK);
+    ck_assert_str_eq(stored.text, "bucket=b;key=->${KEY_1};");
 }
 END_TEST
 
@@ -244,6 +257,7 @@ Suite *settings_suite(void) {
     tcase_add_test(tcase, secrets_are_stored_and_never_shown);
     tcase_add_test(tcase, a_later_value_replaces_an_earlier);
     tcase_add_test(tcase, references_are_expanded_in_a_copy);
+    tcase_add_test(tcase, a_refused_value_leaves_the_reference_as_it_was);
     tcase_add_test(tcase, only_a_whole_name_is_a_reference);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -3,6 +3,7 @@
 #include "server/address.h"
 #include "server/config.h"
 #include "server/text_file.h"
+#include "server/toml_tree.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -224,6 +225,94 @@ START_TEST(a_refusal_repeats_no_secret) {
 }
 END_TEST
 
+/* ---- dots: each may be a level of the parser's recursion ---- */
+
+/* The line with so many dots, and what stands around them. */
+static struct config *load_dots(const char *before, size_t count, const char *after,
+                                struct complaint *complaint) {
+    char dotted[1201] = "";
+    for (size_t i = 0; i < count; i++) {
+        memcpy(dotted + 2 * i, "a.", 3);
+    }
+    char text[1400];
+    snprintf(text, sizeof text, "%s%s%s", before, dotted, after);
+    return load(text, "A = \"a.b.c\" # a.b.c\n", complaint);
+}
+
+START_TEST(dots_in_strings_and_comments_do_not_count) {
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {"#", "\n"},
+        {"rest_secrets = [\"", "\"]\n"},
+        {"rest_secrets = ['", "']\n"},
+        {"rest_secrets = [\"\\\\\", \"\\\"", "\"] # \"\n"},
+        {"rest_secrets = [\"\"\"\n# \"\" ' \\\"\"\" ", "\"\"\"\"\"]\n"},
+        {"rest_secrets = ['''\n# '' \" ", "\''''']\n"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct complaint complaint = {{0}};
+        struct config *config = load_dots(rows[i].before, 600, rows[i].after, &complaint);
+        ck_assert_msg(config != NULL, "%s: %s", rows[i].before, complaint.text);
+        config_free(config);
+    }
+}
+END_TEST
+
+/* No string may look longer to us than it is to the parser. */
+START_TEST(dots_of_keys_count_wherever_they_stand) {
+    static const struct {
+        const char *before;
+        unsigned line;
+    } rows[] = {
+        {"", 1},
+        {"[", 1},
+        {"# \"\n", 2},
+        {"x = { y = \"\\\\\", ", 1},
+        {"x = { y = \"#\\\"\", ", 1},
+        {"x = { y = '#\\', ", 1},
+        {"x = { \"\" = \"\", ", 1},
+        {"x = '\n", 2},
+        {"x = \"\\\n", 2},
+        {"x = [ \"\"\"\n# \"\"\\\"\"\"\"\"\", { ", 2},
+        {"x = [ '''\n# '\\''''', { ", 2},
+        {"x = [ \"\"\"\"\"\", '''''', { ", 1},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        char place[40];
+        snprintf(place, sizeof place, "c.toml:%u: expected at most 256 dots", rows[i].line);
+        struct complaint complaint = {{0}};
+        ck_assert_ptr_null(load_dots(rows[i].before, 257, "a = 1\n", &complaint));
+        ck_assert_msg(strstr(complaint.text, place) != NULL, "%s: %s", rows[i].before, complaint.text);
+        struct complaint other = {{0}};
+        ck_assert_ptr_null(load_dots(rows[i].before, 256, "a = 1\n", &other));
+        ck_assert_msg(strstr(other.text, "dots") == NULL, "%s: %s", rows[i].before, other.text);
+    }
+}
+END_TEST
+
+/* The most levels that pass: a table's name, and below it as many keys as values may nest, each on a line of its own. */
+START_TEST(the_deepest_file_that_passes_fits_the_stack) {
+    struct buf text;
+    buf_init(&text, 100000);
+    for (int value = 0; value < 8; value++) {
+        ck_assert_int_eq(buf_append_text(&text, value > 1 ? "{ " : value == 1 ? "" : "["), OK);
+        for (int dot = 0; dot < 256; dot++) {
+            ck_assert_int_eq(buf_append_text(&text, "a."), OK);
+        }
+        ck_assert_int_eq(buf_append_text(&text, value ? "a = [\n" : "a]\n"), OK);
+    }
+    for (int value = 1; value < 8; value++) {
+        ck_assert_int_eq(buf_append_text(&text, value < 7 ? "] }" : "]\n"), OK);
+    }
+    struct toml_error error;
+    struct toml_node *root = toml_parse(text.data, text.size, &error);
+    ck_assert_msg(root != NULL, "line %u: %s", error.line, error.text);
+    toml_free(root);
+    buf_fini(&text);
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     if (!mkdtemp(folder)) {
@@ -238,6 +327,9 @@ int main(void) {
     tcase_add_test(tests, the_embedded_default_is_alpha_over_hdf5);
     tcase_add_test(tests, rest_bodies_get_only_listed_names);
     tcase_add_test(tests, a_refusal_names_file_line_and_key);
+    tcase_add_test(tests, dots_in_strings_and_comments_do_not_count);
+    tcase_add_test(tests, dots_of_keys_count_wherever_they_stand);
+    tcase_add_test(tests, the_deepest_file_that_passes_fits_the_stack);
     tcase_add_test(tests, a_refusal_repeats_no_secret);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

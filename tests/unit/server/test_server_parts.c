@@ -273,6 +273,17 @@ START_TEST(another_major_version_of_the_library_is_not_ours) {
 }
 END_TEST
 
+START_TEST(versions_of_the_library_are_told_as_it_tells_them) {
+    char text[LISTENER_VERSION_BYTES];
+    listener_format_version(0x00097500, text);
+    ck_assert_str_eq(text, "0.9.75");
+    listener_format_version(0x01000100, text);
+    ck_assert_str_eq(text, "1.0.1");
+    listener_format_version(MHD_VERSION, text);
+    ck_assert_str_eq(text, MHD_get_version());
+}
+END_TEST
+
 /* ---- tokens ---- */
 
 START_TEST(tokens_are_compared_whole) {
@@ -347,6 +358,7 @@ int main(void) {
     tcase_add_test(tests, hosts_are_screened);
     tcase_add_test(tests, owned_headers_are_joined_and_trimmed);
     tcase_add_test(tests, another_major_version_of_the_library_is_not_ours);
+    tcase_add_test(tests, versions_of_the_library_are_told_as_it_tells_them);
     tcase_add_test(tests, tokens_are_compared_whole);
     tcase_add_test(tests, origins_are_compared_with_the_host);
     suite_add_tcase(suite, tests);

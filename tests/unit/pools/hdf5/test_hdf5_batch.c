@@ -215,6 +215,23 @@ START_TEST(a_flush_that_fails_within_the_batch_fails_what_came_before) {
 }
 END_TEST
 
+/* A read that waits for the index is told what befell the file; only a write is told that there are none. */
+START_TEST(a_file_that_cannot_be_loaded_fails_reads_and_writes_in_their_own_words) {
+    open_store((struct store_limits){0});
+    atomic_store(&store->loaded, false);
+    store_poison(store, "the file is damaged");
+    struct op op;
+    op_init(&op, 0, 0);
+    ck_assert_int_eq(store_await_loaded(store, &op, 0), ERR_BUSY);
+    ck_assert_int_eq(op.fault.reason, REASON_POOL_POISONED);
+    ck_assert_str_eq(op.fault.detail, "the file is damaged");
+    op_init(&op, 0, 0);
+    ck_assert_int_eq(store_check_writable(store, &op), ERR_BUSY);
+    ck_assert_str_eq(op.fault.detail, "the pool takes no writes: the file is damaged");
+    close_store();
+}
+END_TEST
+
 /* ---- a digest that cannot be written down ---- */
 START_TEST(a_read_does_not_fail_with_its_digest) {
     fixture_reopen(&fixture, NULL);
@@ -286,6 +303,7 @@ int main(void) {
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
     tcase_add_test(tcase, a_failed_flush_fails_the_whole_batch);
     tcase_add_test(tcase, a_flush_that_fails_within_the_batch_fails_what_came_before);
+    tcase_add_test(tcase, a_file_that_cannot_be_loaded_fails_reads_and_writes_in_their_own_words);
     tcase_add_test(tcase, a_read_does_not_fail_with_its_digest);
     tcase_add_test(tcase, a_failed_conversion_is_not_repeated_at_once);
     suite_add_tcase(suite, tcase);
