@@ -259,6 +259,20 @@ START_TEST(dots_in_strings_and_comments_do_not_count) {
 }
 END_TEST
 
+START_TEST(dots_in_secrets_do_not_count) {
+    char secrets[700] = "A = \"";
+    char *next = secrets + strlen(secrets);
+    memset(next, '.', 300);
+    memcpy(next + 300, "\" #", 3);
+    memset(next + 303, '.', 300);
+    struct complaint complaint = {{0}};
+    struct config *config = load("rest_secrets = [\"A\"]\n", secrets, &complaint);
+    ck_assert_msg(config != NULL, "%s", complaint.text);
+    ck_assert_uint_eq(strlen(config_expand_for_rest(config, "A")), 300);
+    config_free(config);
+}
+END_TEST
+
 /* No string may look longer to us than it is to the parser. */
 START_TEST(dots_of_keys_count_wherever_they_stand) {
     static const struct {
@@ -328,6 +342,7 @@ int main(void) {
     tcase_add_test(tests, rest_bodies_get_only_listed_names);
     tcase_add_test(tests, a_refusal_names_file_line_and_key);
     tcase_add_test(tests, dots_in_strings_and_comments_do_not_count);
+    tcase_add_test(tests, dots_in_secrets_do_not_count);
     tcase_add_test(tests, dots_of_keys_count_wherever_they_stand);
     tcase_add_test(tests, the_deepest_file_that_passes_fits_the_stack);
     tcase_add_test(tests, a_refusal_repeats_no_secret);
