@@ -10,8 +10,9 @@ struct api {
     struct wiring *wiring;
     struct flights *flights;
     const char *version;
-    size_t json_most_bytes;   /* 1 MiB (design.md 13.24) */
-    uint64_t body_most_bytes; /* of an entry; 0 = no limit */
+    size_t json_most_bytes;         /* 1 MiB (design.md 13.24) */
+    uint64_t body_most_bytes;       /* of an entry; 0 = no limit */
+    uint64_t range_fill_most_bytes; /* a part of a larger cold entry fills nothing (design.md 13.15) */
 };
 
 #endif

@@ -60,6 +60,35 @@ enum err entry_write_condition(struct request *request, struct condition *ret_co
                              request->io->header(request, "If-None-Match"), ret_condition);
 }
 
+enum err entry_wanted_part(struct request *request, const struct meta *meta, bool *ret_is_part,
+                           struct range_part *ret_part) {
+    struct range_ask ask;
+    enum err err = range_parse(&request->op, request->io->header(request, "Range"), &ask);
+    *ret_is_part = !err && ask.is_part && meta->size_bytes != SIZE_UNKNOWN &&
+                   range_is_current(request->io->header(request, "If-Range"), meta);
+    return err || !*ret_is_part ? err : range_place(&request->op, &ask, meta->size_bytes, ret_part);
+}
+
+void entry_describe_part(struct response *response, const struct meta *meta, const struct range_part *part) {
+    char field[RANGE_FIELD_BYTES];
+    range_format(part, meta->size_bytes, field);
+    response->status = 206;
+    response->entry_offset = part->offset;
+    response->content_length = part->bytes;
+    response_header_text(response, "Content-Range", field);
+}
+
+enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
+                                 enum err kind) {
+    char field[RANGE_FIELD_BYTES];
+    range_format_unsatisfied(meta->size_bytes, field);
+    problem_done(request, response, kind);
+    if (kind == ERR_RANGE) {
+        response_header_text(response, "Content-Range", field);
+    }
+    return API_DONE;
+}
+
 void entry_tag(struct response *response, const struct meta *meta) {
     char etag[ETAG_BYTES];
     meta_etag(meta, etag);
@@ -88,7 +117,7 @@ void entry_describe(struct response *response, const struct meta *meta, enum ent
         response_header_text(response, "Repr-Digest", digest);
     }
     caching(response, form);
-    response_header_text(response, "Accept-Ranges", "none");
+    response_header_text(response, "Accept-Ranges", "bytes");
     response_header_text(response, "X-Content-Type-Options", "nosniff");
     response_header_text(response, "Content-Security-Policy", "sandbox");
 }

@@ -3,6 +3,7 @@
 #define API_ENTRY_ANSWER_H
 
 #include "api/handler.h"
+#include "api/range.h"
 
 /* The id from the path, or from ?id=. ERR_INVALID (REASON_INVALID_ID). Valid while the request is. */
 enum err entry_id(struct request *request, struct id *ret_id) MUST_USE;
@@ -15,9 +16,19 @@ enum err entry_judge_read(struct request *request, const struct meta *meta, bool
 /* The same fields of a write or delete, as what the pool is to judge. */
 enum err entry_write_condition(struct request *request, struct condition *ret_condition) MUST_USE;
 
+/* Which part of the entry a GET is to be answered with; false = all of it. ERR_INVALID for a malformed Range, ERR_RANGE when the entry
+ * has no byte of it. */
+enum err entry_wanted_part(struct request *request, const struct meta *meta, bool *ret_is_part,
+                           struct range_part *ret_part) MUST_USE;
+
 enum entry_form { ENTRY_FOR_GET, ENTRY_FOR_HEAD };
 /* 200 without a body yet: status, content_length and every field but Cache-Status. */
 void entry_describe(struct response *response, const struct meta *meta, enum entry_form form);
+/* Makes it a 206 with that part. */
+void entry_describe_part(struct response *response, const struct meta *meta, const struct range_part *part);
+/* The answer to a Range that cannot be had; a 416 says how large the entry is. */
+enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
+                                 enum err kind);
 /* 304 likewise. */
 void entry_not_modified(struct response *response, const struct meta *meta, enum entry_form form);
 /* ETag, when there is one that may stand in a header. */

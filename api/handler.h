@@ -75,6 +75,7 @@ struct request {
     struct op op;
     struct waker waker;   /* wakes this request's run / body source */
     struct buf json_body; /* filled by request_collect_body */
+    bool reaches_out;     /* set by a peek: the lane may have to wait for a remote pool of the chain */
     void *kept;           /* the handler's own state between calls; gone after api_finish */
     void (*kept_free)(void *kept);
 };
@@ -113,6 +114,8 @@ struct response {
     struct buf text;
     struct entry *entry;
     struct body_source source;
+    uint64_t
+        entry_offset; /* BODY_ENTRY: where the body begins in the entry's; content_length bytes of it are sent */
     uint64_t content_length; /* SIZE_UNKNOWN = chunked; for BODY_NONE the length a GET would have */
     bool close_after;        /* the connection ends after this answer */
     /* The server may keep the finished answer with the entry (entry_note) and reuse it for the next plain GET of that very entry:

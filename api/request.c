@@ -135,7 +135,8 @@ enum api_step api_run(struct request *request, struct response *response) {
 }
 
 enum lane api_lane(const struct request *request) {
-    return request->pool && request->pool->capabilities.remote ? LANE_REMOTE : LANE_LOCAL;
+    bool is_remote = request->pool && request->pool->capabilities.remote;
+    return is_remote || request->reaches_out ? LANE_REMOTE : LANE_LOCAL;
 }
 
 void api_finish(struct request *request) {

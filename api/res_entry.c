@@ -2,7 +2,8 @@
  *
  * GET   peek: an entry that the pool has at hand is answered on the poll thread, and the server may keep
  *       the finished answer. run: a chain_read is started once, kept with the request and polled after
- *       every wake; its body is handed on whole when it is in memory, else pulled piece by piece.
+ *       every wake; its body is handed on whole when it is in memory, else pulled piece by piece. One range of bytes is a
+ *       part of either.
  * HEAD  exists: the named pool only; fills nothing.
  */
 #include "api/api.h"
@@ -18,30 +19,53 @@
 /* An entry in the pool itself, complete in memory. Takes over *entry when it serves it. */
 static enum api_step answer_hit(struct request *request, struct response *response, struct entry **entry) {
     const struct request_io *io = request->io;
-    bool is_plain = !entry_has_conditions(request);
+    const struct meta *meta = &(*entry)->meta;
+    bool is_plain = !entry_has_conditions(request) && !io->header(request, "Range");
+    bool is_part = false;
+    struct range_part part;
     if (!is_plain) {
         bool not_modified = false;
-        enum err err = entry_judge_read(request, &(*entry)->meta, &not_modified);
+        enum err err = entry_judge_read(request, meta, &not_modified);
         if (err) {
             return problem_done(request, response, err);
         }
         if (not_modified) {
-            entry_not_modified(response, &(*entry)->meta, ENTRY_FOR_GET);
+            entry_not_modified(response, meta, ENTRY_FOR_GET);
             cache_status_hit(response, request->pool->nickname);
             return API_DONE;
+        }
+        err = entry_wanted_part(request, meta, &is_part, &part);
+        if (err) {
+            return entry_range_failed(request, response, meta, err);
         }
     }
     if (is_plain && io->has_prepared && io->has_prepared(request, *entry)) {
         response->status = 200;
-        response->content_length = (*entry)->meta.size_bytes;
+        response->content_length = meta->size_bytes;
     } else {
-        entry_describe(response, &(*entry)->meta, ENTRY_FOR_GET);
+        entry_describe(response, meta, ENTRY_FOR_GET);
         cache_status_hit(response, request->pool->nickname);
+    }
+    if (is_part) {
+        entry_describe_part(response, meta, &part);
     }
     response->reusable = is_plain;
     response->body_kind = BODY_ENTRY;
     response->entry = STEAL(*entry);
     return API_DONE;
+}
+
+/* A part of an entry that is not at hand may be looked for in every tier by the lane itself. */
+static bool may_reach_out(struct request *request) {
+    AUTO(tiers_unref) struct tiers *tiers = NULL;
+    bool is_remote = false;
+    if (request->io->header(request, "Range") &&
+        wiring_tiers(request->api->wiring, &request->op, request->pool, &tiers) == OK) {
+        for (unsigned i = 0; i < tiers->count; i++) {
+            is_remote = is_remote || tiers->tier[i].pool->capabilities.remote;
+        }
+    }
+    return is_remote;
 }
 
 enum api_step res_entry_get_peek(struct request *request, struct response *response) {
@@ -52,7 +76,11 @@ enum api_step res_entry_get_peek(struct request *request, struct response *respo
     }
     AUTO(entry_unref) struct entry *entry = NULL;
     /* A miss, a body that is not at hand or a failure: the lane finds out, with room to say what it was. */
-    return pool_peek(request->pool, &id, &entry) == OK ? answer_hit(request, response, &entry) : API_LANE;
+    if (pool_peek(request->pool, &id, &entry) == OK) {
+        return answer_hit(request, response, &entry);
+    }
+    request->reaches_out = may_reach_out(request);
+    return API_LANE;
 }
 
 static void close_kept_read(void *kept) {
@@ -67,13 +95,20 @@ static enum err start_read(struct request *request, const struct cache_directive
     if (err) {
         return err;
     }
+    struct range_ask ask;
+    err = range_parse(&request->op, request->io->header(request, "Range"), &ask);
+    if (err) {
+        return err;
+    }
     AUTO(tiers_unref) struct tiers *tiers = NULL;
     err = wiring_tiers(api->wiring, &request->op, request->pool, &tiers);
     if (err) {
         return err;
     }
     struct chain_read_options options = {.local_only = directives->only_if_cached,
-                                         .no_store = directives->no_store};
+                                         .no_store = directives->no_store,
+                                         .wants_part = ask.is_part,
+                                         .part_over_bytes = api->range_fill_most_bytes};
     return chain_read_start(api->flights, &request->op, tiers, &id, &options, request->waker, ret_read);
 }
 
@@ -95,8 +130,21 @@ static enum api_step answer_failed_read(struct request *request, struct response
     return API_DONE;
 }
 
-static enum api_step answer_read(struct request *request, struct response *response,
-                                 struct chain_read *read) {
+static void hand_over_body(struct request *request, struct response *response, struct chain_read *read) {
+    struct entry *entry = chain_read_entry(read);
+    if (entry) {
+        response->body_kind = BODY_ENTRY;
+        response->entry = entry_ref(entry);
+    } else {
+        response->body_kind = BODY_SOURCE;
+        response->source = (struct body_source){.read = pull_read, .close = close_kept_read, .context = read};
+        request_keep(request, NULL, NULL); /* the response closes it now */
+    }
+}
+
+/* The read has its answer. API_LANE: another look is needed, because the whole is wanted after all or the entry has changed. */
+static enum api_step answer_read(struct request *request, struct response *response, struct chain_read *read,
+                                 const struct cache_directives *directives) {
     const struct meta *meta = chain_read_meta(read);
     bool not_modified = false;
     enum err err = entry_judge_read(request, meta, &not_modified);
@@ -110,17 +158,26 @@ static enum api_step answer_read(struct request *request, struct response *respo
         cache_status_reports(response, reports, report_count);
         return API_DONE;
     }
-    entry_describe(response, meta, ENTRY_FOR_GET);
-    cache_status_reports(response, reports, report_count);
-    struct entry *entry = chain_read_entry(read);
-    if (entry) {
-        response->body_kind = BODY_ENTRY;
-        response->entry = entry_ref(entry);
-    } else {
-        response->body_kind = BODY_SOURCE;
-        response->source = (struct body_source){.read = pull_read, .close = close_kept_read, .context = read};
-        request_keep(request, NULL, NULL); /* the response closes it now */
+    bool is_part = false;
+    struct range_part part;
+    err = entry_wanted_part(request, meta, &is_part, &part);
+    if (err) {
+        return entry_range_failed(request, response, meta, err);
     }
+    if (!is_part && chain_read_is_placed(read)) {
+        chain_read_take_whole(read);
+        return API_LANE;
+    }
+    err = is_part ? chain_read_take_part(read, &request->op, part.offset, part.bytes) : OK;
+    if (err) {
+        return err == ERR_AGAIN ? API_LANE : answer_failed_read(request, response, read, directives, err);
+    }
+    entry_describe(response, meta, ENTRY_FOR_GET);
+    if (is_part) {
+        entry_describe_part(response, meta, &part);
+    }
+    cache_status_reports(response, reports, report_count);
+    hand_over_body(request, response, read);
     return API_DONE;
 }
 
@@ -135,12 +192,17 @@ enum api_step res_entry_get(struct request *request, struct response *response) 
         }
         request_keep(request, read, close_kept_read);
     }
-    enum err err = chain_read_poll(read, &request->op);
-    if (err == ERR_AGAIN) {
-        return API_WAIT;
+    for (;;) {
+        enum err err = chain_read_poll(read, &request->op);
+        if (err) {
+            return err == ERR_AGAIN ? API_WAIT
+                                    : answer_failed_read(request, response, read, &directives, err);
+        }
+        enum api_step step = answer_read(request, response, read, &directives);
+        if (step != API_LANE) {
+            return step;
+        }
     }
-    return err ? answer_failed_read(request, response, read, &directives, err)
-               : answer_read(request, response, read);
 }
 
 /* ---- HEAD ---- */

@@ -173,6 +173,7 @@ static bool start_requests(struct daemon *daemon, const struct daemon_options *o
         .version = options->version,
         .json_most_bytes = number_of(daemon, "json_max_bytes"),
         .body_most_bytes = number_of(daemon, "body_max_bytes"),
+        .range_fill_most_bytes = number_of(daemon, "range_fill_max"),
     };
     struct reaper_limits reaping = {
         .header_ns = seconds_of(daemon, "header_timeout_s"),

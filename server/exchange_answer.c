@@ -73,7 +73,7 @@ static uint64_t body_bytes(const struct response *response) {
     case BODY_TEXT:
         return response->text.size;
     case BODY_ENTRY:
-        return response->entry->body->size;
+        return response->content_length;
     case BODY_NONE:
     case BODY_SOURCE: /* counted as it goes */
         break;

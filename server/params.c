@@ -70,6 +70,9 @@ const struct option params_options[] = {
               "bodies up to this are complete and verified before the answer"),
     BYTES_ROW("flight_max_bytes", "8MiB", 1 << 16, 1 << 30,
               "a fetched body above this grows in the spool, not in memory"),
+    BYTES_ROW(
+        "range_fill_max", "8MiB", 0, 0,
+        "a part of a cold entry up to this fetches and keeps the whole; of a larger one only the part comes"),
     BYTES_ROW("spool_max_bytes", "64GiB", 1 << 20, 0,
               "disk space for bodies on their way, under data_dir/spool"),
 };

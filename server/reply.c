@@ -46,8 +46,9 @@ static struct MHD_Response *entry_reply(const struct response *response) {
     if (!body->size) {
         return empty_reply();
     }
+    MUST(response->entry_offset + response->content_length <= body->size);
     struct MHD_Response *reply = MHD_create_response_from_buffer_with_free_callback_cls(
-        body->size, body->data, release_blob, blob_ref(body));
+        (size_t)response->content_length, body->data + response->entry_offset, release_blob, blob_ref(body));
     if (!reply) {
         blob_unref(body);
     }

@@ -4,14 +4,14 @@
  *   1 FRESH    nothing asked yet. A read that is alone (one tier, or local-only) or whose own tier is local looks there itself,
  *              on its own lane: most reads that come here end so, without a flight
  *   2 WAITING  has a ticket of tier 0's flight
- *   3 READY    has the answer: a whole entry, a shared stream, or a reader of its own
- *   4 FAILED   has the failure, absence included
+ *   3 PLACED   a part is wanted and the tier that has the entry is known; nothing is open yet (chain_part.c)
+ *   4 READY    has the answer: a whole entry, a shared stream, or a reader of its own
+ *   5 FAILED   has the failure, absence included
  * A DIRECT answer sends a waiting read to a pool; when the entry has gone from there meanwhile, the read begins anew, a few times.
  */
-#include "pools/chain/chain.h"
+#include "pools/chain/chain_read.h"
 
 #include "pools/base/must.h"
-#include "pools/chain/flight.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,31 +19,7 @@
 
 #define MOST_BEGINNINGS 4
 
-enum read_state { READ_FRESH, READ_WAITING, READ_READY, READ_FAILED };
-
-struct chain_read {
-    struct flights *flights;
-    struct tiers *tiers;
-    struct id id;
-    struct waker waker;
-    bool is_alone;
-    bool wants_copy;
-    unsigned beginnings;
-    enum read_state state;
-    struct flight_ticket ticket;
-    struct meta meta; /* READY */
-    struct entry *entry;
-    struct reader *reader;
-    struct pool *direct; /* a reference to where a DIRECT answer sent us */
-    struct stream *stream;
-    struct stream_listener listener;
-    uint64_t offset;
-    struct fault fault; /* FAILED */
-    struct tier_report *reports;
-    char id_text[];
-};
-
-static enum err fail(struct chain_read *read, struct op *op, enum err err) {
+enum err chain_read_fail(struct chain_read *read, struct op *op, enum err err) {
     read->state = READ_FAILED;
     read->fault = op->fault;
     return err;
@@ -80,13 +56,16 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
     read->waker = waker;
     read->is_alone = tiers->count == 1 || (options && options->local_only);
     read->wants_copy = !(options && options->no_store);
+    read->wants_part = options && options->wants_part;
+    read->part_over_bytes = options ? options->part_over_bytes : 0;
+    read->end = UINT64_MAX;
     read->reports = calloc(tiers->count, sizeof *read->reports);
     enum err err = read->reports ? OK : op_no_memory(op);
     if (err) {
         goto fail;
     }
     reset_reports(read);
-    if (!read->is_alone) {
+    if (!read->is_alone && !read->wants_part) {
         /* A remote head is never looked at from here: its flight does that, once for all readers. */
         bool create = tiers->tier[0].pool->capabilities.remote;
         err = enter(read, op, create);
@@ -179,7 +158,12 @@ static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *
 
 static enum err begin(struct chain_read *read, struct op *op) {
     if (read->beginnings++ == MOST_BEGINNINGS) {
-        return fail(read, op, op_fail(op, REASON_BUSY, "the entry comes and goes too fast to be read"));
+        return chain_read_fail(read, op,
+                               op_fail(op, REASON_BUSY, "the entry comes and goes too fast to be read"));
+    }
+    reset_reports(read);
+    if (read->wants_part && chain_read_place(read, op)) {
+        return OK;
     }
     reset_reports(read);
     struct tier_report *own = &read->reports[0];
@@ -193,13 +177,13 @@ static enum err begin(struct chain_read *read, struct op *op) {
     if (read->is_alone) {
         own->result = err == ERR_NOT_FOUND ? TIER_MISS : TIER_FAILED;
         own->kind = err == ERR_NOT_FOUND ? OK : err;
-        return fail(read, op, err);
+        return chain_read_fail(read, op, err);
     }
     err = op_check(op); /* the client's own end is no failure of the tier */
     if (!err) {
         err = enter(read, op, true);
     }
-    return err ? fail(read, op, err) : OK;
+    return err ? chain_read_fail(read, op, err) : OK;
 }
 
 /* ---- an answer from a flight ---- */
@@ -223,9 +207,10 @@ static enum err take_answer(struct chain_read *read, struct op *op, struct fligh
         take_stream(read, answer->stream);
         return OK;
     case FLIGHT_ABSENT:
-        return fail(read, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "no pool of the chain has the entry"));
+        return chain_read_fail(read, op,
+                               op_fail(op, REASON_ENTRY_NOT_FOUND, "no pool of the chain has the entry"));
     case FLIGHT_FAILED:
-        return fail(read, op, op_adopt(op, &answer->fault));
+        return chain_read_fail(read, op, op_adopt(op, &answer->fault));
     case FLIGHT_DIRECT:
         break;
     }
@@ -236,7 +221,7 @@ static enum err take_answer(struct chain_read *read, struct op *op, struct fligh
     if (err) {
         err = op_check(op);
     }
-    return err ? fail(read, op, err) : OK;
+    return err ? chain_read_fail(read, op, err) : OK;
 }
 
 enum err chain_read_poll(struct chain_read *read, struct op *op) {
@@ -245,6 +230,7 @@ enum err chain_read_poll(struct chain_read *read, struct op *op) {
         enum err own_end = OK;
         enum err err = OK;
         switch (read->state) {
+        case READ_PLACED:
         case READ_READY:
             return OK;
         case READ_FAILED:
@@ -257,7 +243,7 @@ enum err chain_read_poll(struct chain_read *read, struct op *op) {
             if (!err) {
                 err = take_answer(read, op, &answer);
             } else if ((own_end = op_check(op)) != OK) {
-                err = fail(read, op, own_end); /* each waiter keeps its own deadline */
+                err = chain_read_fail(read, op, own_end); /* each waiter keeps its own deadline */
             }
             break;
         }
@@ -270,7 +256,7 @@ enum err chain_read_poll(struct chain_read *read, struct op *op) {
 /* ---- the answer ---- */
 
 const struct meta *chain_read_meta(const struct chain_read *read) {
-    MUST(read->state == READ_READY);
+    MUST(read->state == READ_READY || read->state == READ_PLACED);
     return &read->meta;
 }
 
@@ -283,11 +269,35 @@ unsigned chain_read_reports(const struct chain_read *read, const struct tier_rep
     return read->tiers->count;
 }
 
+/* Reads over what lies before the wanted part; the caller's buffer is scratch. */
+static enum err skip_ahead(struct chain_read *read, struct op *op, void *scratch, size_t cap) {
+    while (read->skip_bytes) {
+        size_t count = 0;
+        size_t most = read->skip_bytes < cap ? (size_t)read->skip_bytes : cap;
+        enum err err = reader_read(read->reader, op, scratch, most, &count);
+        if (err) {
+            return err;
+        }
+        if (!count) {
+            return op_fail(op, REASON_BAD_ANSWER, "the body ended before the wanted part");
+        }
+        read->skip_bytes -= count;
+    }
+    return OK;
+}
+
 enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
                          size_t *ret_count) {
     MUST(read->state == READ_READY && cap > 0);
     enum err err = OK;
     size_t count = 0;
+    if (read->end - read->offset < cap) {
+        cap = (size_t)(read->end - read->offset);
+    }
+    if (!cap) { /* the wanted part is complete */
+        *ret_count = 0;
+        return OK;
+    }
     if (read->entry) {
         size_t left = read->entry->body->size - (size_t)read->offset;
         count = left < cap ? left : cap;
@@ -297,7 +307,8 @@ enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes
     } else if (read->stream) {
         err = stream_read(read->stream, op, read->offset, ret_bytes, cap, &count);
     } else {
-        err = reader_read(read->reader, op, ret_bytes, cap, &count);
+        err = skip_ahead(read, op, ret_bytes, cap);
+        err = err ? err : reader_read(read->reader, op, ret_bytes, cap, &count);
     }
     if (!err) {
         read->offset += count;
@@ -317,7 +328,7 @@ void chain_read_close(struct chain_read *read) {
     stream_unref(read->stream);
     reader_close(read->reader);
     entry_unref(read->entry);
-    if (read->state == READ_READY) {
+    if (read->state == READ_READY || read->state == READ_PLACED) {
         meta_fini(&read->meta);
     }
     pool_unref(read->direct);

@@ -37,9 +37,10 @@ DEFINE_AUTO(struct flights, flights_free)
 /* What one tier did in a read; becomes a Cache-Status member (RFC 9211). */
 enum tier_result {
     TIER_HIT,
-    TIER_MISS,   /* NOT_FOUND */
-    TIER_FAILED, /* skipped */
-    TIER_UNASKED /* below the hit */
+    TIER_MISS,    /* NOT_FOUND */
+    TIER_PARTIAL, /* NOT_FOUND, and only a part was taken from below: no copy */
+    TIER_FAILED,  /* skipped */
+    TIER_UNASKED  /* below the hit */
 };
 struct tier_report {
     char nickname[NICKNAME_BYTES];
@@ -52,6 +53,10 @@ struct tier_report {
 struct chain_read_options {
     bool local_only; /* only-if-cached: look at tier 0 only */
     bool no_store;   /* fill nothing */
+    /* The caller may want a part only (chain_part.c): what tier 0 itself has, and what is larger than part_over_bytes further down, is
+     * not opened until chain_read_take_part or chain_read_take_whole says so. */
+    bool wants_part;
+    uint64_t part_over_bytes;
 };
 
 struct chain_read; /* one client's read; one thread at a time, except that the waker may fire from any */
@@ -62,7 +67,8 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
                           struct chain_read **ret_read) MUST_USE;
 
 /* OK: the answer is ready (use the getters below). ERR_AGAIN: the waker will fire. ERR_NOT_FOUND: every tier answered NOT_FOUND. Else:
- * the failure of the failed tier nearest the origin, recorded in op. May block on local storage: lanes only. */
+ * the failure of the failed tier nearest the origin, recorded in op. May block on local storage, and with wants_part on any tier's:
+ * lanes only. */
 enum err chain_read_poll(struct chain_read *read, struct op *op) MUST_USE;
 
 /* After OK. */
@@ -71,6 +77,15 @@ const struct meta *chain_read_meta(const struct chain_read *read);
 struct entry *chain_read_entry(const struct chain_read *read);
 /* After OK or any failure: one report per tier of the chain, tier 0 first. */
 unsigned chain_read_reports(const struct chain_read *read, const struct tier_report **ret_reports);
+
+/* After OK of a read that wants_part: the metadata is known and nothing is open. One of the next two must follow. */
+bool chain_read_is_placed(const struct chain_read *read);
+/* After OK, before the body: only these bytes of it (within the entry; bytes > 0) are wanted. ERR_AGAIN: the entry has changed meanwhile, poll
+ * again at once. Blocks on storage when the read is placed: lanes only, LANE_REMOTE when a tier is remote. */
+enum err chain_read_take_part(struct chain_read *read, struct op *op, uint64_t offset,
+                              uint64_t bytes) MUST_USE;
+/* Of a placed read: all of it after all, as if no part had been wanted. Poll again at once. */
+void chain_read_take_whole(struct chain_read *read);
 
 /* Streams the body: OK with *ret_count > 0, OK with 0 = complete *and verified*, ERR_AGAIN, or a failure (the body must then be cut off). */
 enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,

@@ -322,8 +322,8 @@ enum err stream_read(struct stream *stream, struct op *op, uint64_t offset, void
         size_now--;
     }
     mutex_unlock(&stream->mutex);
-    MUST(offset <= size_now);
-    uint64_t left = size_now - offset;
+    MUST(offset <= size_now || state == STREAM_GROWING);
+    uint64_t left = offset < size_now ? size_now - offset : 0; /* the reader of a part may be ahead */
     if (!left) {
         *ret_count = 0;
         return state == STREAM_COMPLETE ? OK : ERR_AGAIN;

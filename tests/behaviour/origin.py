@@ -65,6 +65,7 @@ class Origin:
         self.lock = threading.Lock()
         self.objects = {}  # key -> (body, content type)
         self.log = []  # (method, key)
+        self.ranges = []  # (key, what Range asked for) of every GET that had one
         self.scripts = {}
         self.open_sockets = set()
         self.server = None
@@ -159,6 +160,10 @@ class Origin:
     def count(self, method, key):
         with self.lock:
             return sum(1 for entry in self.log if entry == (method, key))
+
+    def asked_ranges(self, key):
+        with self.lock:
+            return [asked for name, asked in self.ranges if name == key]
 
     def total(self, *methods):
         with self.lock:
@@ -261,6 +266,8 @@ class Handler(BaseHTTPRequestHandler):
         status, headers = 200, []
         asked = self.headers.get("Range")
         if asked and asked.startswith("bytes=") and "," not in asked:
+            with self.origin.lock:
+                self.origin.ranges.append((key, asked))
             first, _, last = asked[6:].partition("-")
             start = int(first) if first else max(0, len(body) - int(last))
             end = min(int(last), len(body) - 1) if first and last else len(body) - 1

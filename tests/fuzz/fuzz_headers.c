@@ -2,6 +2,7 @@
  * would be sent back, and the members of a dictionary lie one behind the other inside of it. */
 #include "api/dictionary.h"
 #include "api/headers.h"
+#include "api/range.h"
 #include "pools/base/must.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -52,6 +53,25 @@ static void check_condition(const char *value) {
     }
 }
 
+/* Whatever is asked for, a part lies within the entry. */
+static void check_range(const char *value) {
+    static const uint64_t sizes[] = {0, 1, 1000, UINT64_MAX - 1};
+    struct op op;
+    op_init(&op, 0, 0);
+    struct range_ask ask;
+    if (range_parse(&op, value, &ask) != OK || !ask.is_part) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct range_part part;
+        if (range_place(&op, &ask, sizes[i], &part) == OK) {
+            MUST(part.bytes > 0 && part.offset < sizes[i] && part.bytes <= sizes[i] - part.offset);
+        } else {
+            MUST(op.fault.reason == REASON_RANGE);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *value = malloc(size + 1);
     MUST(value);
@@ -60,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_members(value);
     check_digest(value);
     check_condition(value);
+    check_range(value);
     struct cache_directives directives;
     headers_cache_control(value, &directives);
     (void)headers_prefers_json(value);

@@ -18,7 +18,6 @@ import yaml
 # Problems that end inside the service: no client sees them, so the contract does not list them.
 INNER = {
     "urn:lailad:problem:superseded",  # ends a fill, which has no client
-    "urn:lailad:problem:range-not-satisfiable",  # of pools; the surface asks for no ranges
 }
 
 METHODS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")

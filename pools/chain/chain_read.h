@@ -1,0 +1,42 @@
+/* chain_read.h - one client's read as data. Inside chain.c (the walk and the answer) and chain_part.c (parts) only; chain.c has the states. */
+#ifndef POOLS_CHAIN_CHAIN_READ_H
+#define POOLS_CHAIN_CHAIN_READ_H
+
+#include "pools/chain/chain.h"
+#include "pools/chain/flight.h"
+
+enum read_state { READ_FRESH, READ_WAITING, READ_PLACED, READ_READY, READ_FAILED };
+
+struct chain_read {
+    struct flights *flights;
+    struct tiers *tiers;
+    struct id id;
+    struct waker waker;
+    bool is_alone;
+    bool wants_copy;
+    bool wants_part;
+    uint64_t part_over_bytes;
+    unsigned beginnings;
+    enum read_state state;
+    struct flight_ticket ticket;
+    struct meta meta; /* PLACED, READY */
+    unsigned place;   /* PLACED: the tier that has the entry */
+    struct entry *entry;
+    struct reader *reader;
+    uint64_t skip_bytes; /* of the reader's, before the wanted ones */
+    struct pool *direct; /* a reference to where a DIRECT answer sent us */
+    struct stream *stream;
+    struct stream_listener listener;
+    uint64_t offset, end; /* in the body; end UINT64_MAX = all of it */
+    struct fault fault;   /* FAILED */
+    struct tier_report *reports;
+    char id_text[];
+};
+
+/* chain_part.c: looks which tier has the entry without opening it; true and state PLACED when a part is to come from there. May block on any
+ * tier's storage. */
+bool chain_read_place(struct chain_read *read, struct op *op);
+/* chain.c: state FAILED; returns err, which is recorded in op. */
+enum err chain_read_fail(struct chain_read *read, struct op *op, enum err err);
+
+#endif
