@@ -141,17 +141,23 @@ void entry_location(struct response *response, const char *nickname, const struc
                     path.data);
 }
 
-/* The nearest tier below the named pool that has the entry at hand; asks only what answers at once. */
-static const char *find_below(struct request *request, const struct id *id, struct tiers **ret_tiers) {
+/* The nearest tier below the named pool that has the entry at hand, or NULL; asks only what answers at once. *ret_absent: all of them say that
+ * they have not. */
+static const char *find_below(struct request *request, const struct id *id, struct tiers **ret_tiers,
+                              bool *ret_absent) {
+    *ret_absent = false;
     if (wiring_tiers(request->api->wiring, &request->op, request->pool, ret_tiers) != OK) {
         return NULL;
     }
+    *ret_absent = true;
     for (unsigned i = 1; i < (*ret_tiers)->count; i++) {
         struct meta meta;
-        if (pool_peek_meta((*ret_tiers)->tier[i].pool, id, &meta) == OK) {
+        enum err err = pool_peek_meta((*ret_tiers)->tier[i].pool, id, &meta);
+        if (err == OK) {
             meta_fini(&meta);
             return (*ret_tiers)->tier[i].pool->nickname;
         }
+        *ret_absent = *ret_absent && err == ERR_NOT_FOUND;
     }
     return NULL;
 }
@@ -161,10 +167,16 @@ enum api_step entry_write_failed(struct request *request, struct response *respo
     struct fault fault = request->op.fault;
     if (fault.reason == REASON_NOT_LOCAL) {
         AUTO(tiers_unref) struct tiers *tiers = NULL;
-        const char *below = find_below(request, id, &tiers);
-        kind = below ? op_fail(&request->op, REASON_NOT_LOCAL,
-                               "the pool itself does not have the entry; \"%s\" of its chain does", below)
-                     : op_adopt(&request->op, &fault);
+        bool absent = false;
+        const char *below = find_below(request, id, &tiers, &absent);
+        if (below) {
+            kind = op_fail(&request->op, REASON_NOT_LOCAL,
+                           "the pool itself does not have the entry; \"%s\" of its chain does", below);
+        } else if (absent) {
+            kind = op_fail(&request->op, REASON_PRECONDITION_FAILED, "%s", fault.detail);
+        } else {
+            kind = op_adopt(&request->op, &fault); /* a tier below may have it */
+        }
     }
     return problem_done(request, response, kind);
 }

@@ -16,6 +16,7 @@ void fence_table_init(struct fence_table *table) {
     atomic_init(&table->settling, 0);
     atomic_init(&table->raised, 0);
     table->last_settling = 0;
+    table->last_raised = 0;
 }
 
 void fence_table_fini(struct fence_table *table) {
@@ -33,6 +34,7 @@ enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fen
     mutex_lock(&table->mutex);
     fence->is_raised = map_insert(&table->fences, &fence->node, id->hash);
     if (fence->is_raised) {
+        fence->raised_number = ++table->last_raised;
         atomic_fetch_add(&table->raised, 1);
     }
     mutex_unlock(&table->mutex);
@@ -69,6 +71,7 @@ bool fence_holds(const struct fence *fence) {
 
 struct break_key {
     const struct id *id; /* NULL = every fence */
+    uint64_t before;     /* only those raised before this number */
 };
 
 static bool break_one(struct map_node *node, void *context) {
@@ -77,7 +80,7 @@ static bool break_one(struct map_node *node, void *context) {
     if (key->id && node->hash != key->id->hash) {
         return false; /* past the key: a scan rises in hash order */
     }
-    if (!key->id || id_equal(&fence->id, key->id)) {
+    if (fence->raised_number < key->before && (!key->id || id_equal(&fence->id, key->id))) {
         atomic_store(&fence->broken, true);
     }
     return true;
@@ -87,16 +90,23 @@ void fence_break(struct fence_table *table, const struct id *id) {
     if (!atomic_load(&table->raised)) {
         return;
     }
-    struct break_key key = {.id = id};
+    struct break_key key = {.id = id, .before = UINT64_MAX};
     mutex_lock(&table->mutex);
     map_scan(&table->fences, id->hash, break_one, &key);
     mutex_unlock(&table->mutex);
 }
 
 void fence_break_all(struct fence_table *table) {
-    struct break_key key = {.id = NULL};
+    struct break_key key = {.id = NULL, .before = UINT64_MAX};
     mutex_lock(&table->mutex);
     map_scan(&table->fences, 0, break_one, &key);
+    mutex_unlock(&table->mutex);
+}
+
+void fence_break_older(struct fence_table *table, const struct fence *fence) {
+    mutex_lock(&table->mutex);
+    struct break_key key = {.id = &fence->id, .before = fence->raised_number};
+    map_scan(&table->fences, fence->id.hash, break_one, &key);
     mutex_unlock(&table->mutex);
 }
 
@@ -138,22 +148,25 @@ bool fence_is_settling(struct fence_table *table, const struct id *id) {
 
 /* Bounded twice: by the op and by FENCE_WAIT_MOST_NS. A fill that takes longer is no reason to fail anybody: the operation goes
  * on and sees the pool as it is. */
-static void wait_settled(struct fence_table *table, const struct op *op, const struct id *id) {
+static bool wait_settled(struct fence_table *table, const struct op *op, const struct id *id) {
     if (!atomic_load(&table->settling)) {
-        return;
+        return true;
     }
     uint64_t until_ns = clock_now_ns() + op_left_ns(op, FENCE_WAIT_MOST_NS);
     mutex_lock(&table->mutex);
     uint64_t most = table->last_settling; /* those that settle later are no business of this operation */
-    while (is_settling_locked(table, id, most) && cond_wait_until(&table->lowered, &table->mutex, until_ns)) {
+    bool settling = is_settling_locked(table, id, most);
+    while (settling && cond_wait_until(&table->lowered, &table->mutex, until_ns)) {
+        settling = is_settling_locked(table, id, most);
     }
     mutex_unlock(&table->mutex);
+    return !settling;
 }
 
-void fence_wait_settled(struct fence_table *table, const struct op *op, const struct id *id) {
-    wait_settled(table, op, id);
+bool fence_wait_settled(struct fence_table *table, const struct op *op, const struct id *id) {
+    return wait_settled(table, op, id);
 }
 
-void fence_wait_all_settled(struct fence_table *table, const struct op *op) {
-    wait_settled(table, op, NULL);
+bool fence_wait_all_settled(struct fence_table *table, const struct op *op) {
+    return wait_settled(table, op, NULL);
 }

@@ -12,7 +12,8 @@
  *
  * Life of a fence:
  *   1 GROWING    raised; the body is still coming. Operations do not wait: no answer has been given.
- *   2 SETTLING   the body is complete, the copy is being committed. Later operations on the key wait (bounded).
+ *   2 SETTLING   the copy is being committed. In a local pool later operations on the key wait (bounded); in one behind a network
+ *                only what changes the key does, so that a request on its way cannot arrive after it.
  *   3 LOWERED    committed or given up; out of the table, waiters woken.
  *   broken is a flag beside the state: set once, never cleared.
  *
@@ -34,6 +35,7 @@ struct fence_table {
     atomic_uint settling;   /* fences in state 2: lets the hit path skip the lock */
     atomic_uint raised;     /* fences in the table: lets a put skip the lock */
     uint64_t last_settling; /* under the mutex: numbers the fences as they go to state 2 */
+    uint64_t last_raised;   /* under the mutex: and as they are raised */
 };
 
 struct fence {
@@ -43,6 +45,7 @@ struct fence {
     atomic_bool in_settling;
     bool is_raised;
     uint64_t settling_number; /* its place in that order, 0 before; under the mutex */
+    uint64_t raised_number;   /* likewise */
 };
 
 void fence_table_init(struct fence_table *table);
@@ -59,14 +62,17 @@ void fence_lower(struct fence_table *table, struct fence *fence);
 /* Before a local write or delete of the key / before empty. */
 void fence_break(struct fence_table *table, const struct id *id);
 void fence_break_all(struct fence_table *table);
+/* Those of the same key that were raised before this one: what they fetched is older than what this one did. */
+void fence_break_older(struct fence_table *table, const struct fence *fence);
 bool fence_holds(const struct fence *fence);
 
 /* Whether a fill of the key is in state 2: then a peek must answer ERR_AGAIN instead of NOT_FOUND. */
 bool fence_is_settling(struct fence_table *table, const struct id *id);
 /* Waits, within the op and at most FENCE_WAIT_MOST_NS, until no fill of the key is in state 2. Request lanes only. */
 #define FENCE_WAIT_MOST_NS (UINT64_C(10) * 1000000000)
-void fence_wait_settled(struct fence_table *table, const struct op *op, const struct id *id);
-/* The same for every key of the pool (list, empty), for the fills that are in state 2 now: later ones are not waited for. */
-void fence_wait_all_settled(struct fence_table *table, const struct op *op);
+bool fence_wait_settled(struct fence_table *table, const struct op *op, const struct id *id);
+/* The same for every key of the pool (list, empty). Either waits for the fills that are in state 2 now, not for later ones; false = one of
+ * them still is. */
+bool fence_wait_all_settled(struct fence_table *table, const struct op *op);
 
 #endif

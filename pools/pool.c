@@ -157,9 +157,34 @@ enum err pool_open_reader_unfenced(struct pool *pool, struct op *op, const struc
     return pool_sign(pool, op, err);
 }
 
+/* A copy that goes to a pool behind a network was never promised to be there already. */
+static void await_copies(struct pool *pool, const struct op *op, const struct id *id) {
+    if (!pool->capabilities.remote) {
+        (void)(id ? fence_wait_settled(&pool->fences, op, id) : fence_wait_all_settled(&pool->fences, op));
+    }
+}
+
+static void break_fences(struct pool *pool, const struct id *id) {
+    if (id) {
+        fence_break(&pool->fences, id);
+    } else {
+        fence_break_all(&pool->fences);
+    }
+}
+
+enum err pool_clear_way(struct pool *pool, struct op *op, const struct id *id) {
+    await_copies(pool, op, id);
+    break_fences(pool, id);
+    if (!pool->capabilities.remote) {
+        return OK;
+    }
+    bool clear = id ? fence_wait_settled(&pool->fences, op, id) : fence_wait_all_settled(&pool->fences, op);
+    return clear ? OK : op_fail(op, REASON_BUSY, "an older copy is still on its way into the pool");
+}
+
 enum err pool_open_reader(struct pool *pool, struct op *op, const struct id *id,
                           const struct read_options *options, struct reader **ret_reader) {
-    fence_wait_settled(&pool->fences, op, id);
+    await_copies(pool, op, id);
     return pool_open_reader_unfenced(pool, op, id, options, ret_reader);
 }
 
@@ -167,7 +192,7 @@ enum err pool_stat(struct pool *pool, struct op *op, const struct id *id, struct
     if (!id_fits(pool, id)) {
         return absent(pool, op);
     }
-    fence_wait_settled(&pool->fences, op, id);
+    await_copies(pool, op, id);
     return pool_sign(pool, op, pool->ops->stat(pool, op, id, ret_meta));
 }
 
@@ -184,10 +209,10 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
     if (err) {
         return err;
     }
-    /* Settled first, so that the condition sees the copy a reader has been told of; broken second, so that
-     * no fill under way brings the entry back. */
-    fence_wait_settled(&pool->fences, op, id);
-    fence_break(&pool->fences, id);
+    err = pool_clear_way(pool, op, id);
+    if (err) {
+        return pool_sign(pool, op, err);
+    }
     POOL_COUNT(pool, removes);
     err = pool->ops->remove(pool, op, id, condition, ret_existed);
     fence_break(&pool->fences, id);
@@ -196,7 +221,7 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
 
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
                    struct listing *ret_listing) {
-    fence_wait_all_settled(&pool->fences, op);
+    await_copies(pool, op, NULL);
     struct listing listing = {0};
     enum err err = pool->ops->list(pool, op, prefix, cursor, limit, &listing);
     if (err) {
@@ -208,10 +233,12 @@ enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const c
 }
 
 enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
-    fence_wait_all_settled(&pool->fences, op);
-    fence_break_all(&pool->fences);
     *ret_removed = 0;
-    enum err err = pool->ops->empty(pool, op, ret_removed);
+    enum err err = pool_clear_way(pool, op, NULL);
+    if (err) {
+        return pool_sign(pool, op, err);
+    }
+    err = pool->ops->empty(pool, op, ret_removed);
     fence_break_all(&pool->fences);
     return pool_sign(pool, op, err);
 }

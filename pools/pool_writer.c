@@ -108,11 +108,11 @@ enum err pool_writer_commit(struct pool_writer *writer, struct op *op, struct co
     if (writer->sha256_declared && memcmp(sha256, writer->declared_sha256, SHA256_BYTES) != 0) {
         return op_fail(op, REASON_DIGEST_MISMATCH, "the body's sha-256 is not the declared one");
     }
-    if (!writer->is_fill) {
-        fence_wait_settled(&pool->fences, op, &writer->id);
-        fence_break(&pool->fences, &writer->id);
+    enum err err = writer->is_fill ? OK : pool_clear_way(pool, op, &writer->id);
+    if (err) {
+        return pool_sign(pool, op, err);
     }
-    enum err err = writer->writer->ops->commit(writer->writer, op, writer->size_bytes, sha256, ret_result);
+    err = writer->writer->ops->commit(writer->writer, op, writer->size_bytes, sha256, ret_result);
     if (!writer->is_fill) {
         fence_break(&pool->fences, &writer->id);
     }
@@ -164,9 +164,9 @@ enum err pool_put_entry(struct pool *pool, struct op *op, const struct id *id, s
     if (most_bytes && entry->body->size > most_bytes) {
         return too_large(pool, op);
     }
-    if (!fence) {
-        fence_wait_settled(&pool->fences, op, id);
-        fence_break(&pool->fences, id);
+    err = fence ? OK : pool_clear_way(pool, op, id);
+    if (err) {
+        return pool_sign(pool, op, err);
     }
     err = pool->ops->put_entry(pool, op, id, entry, condition, fence, ret_result);
     if (!fence) {

@@ -87,7 +87,11 @@ static enum err open_writer(struct fill *fill, const struct meta *meta) {
     return err;
 }
 
+/* Before the last look at the fence: whoever breaks it afterwards finds it settling, and waits. */
 static enum err may_commit(struct fill *fill) {
+    if (!settles(fill)) {
+        fence_settling(&fill->pool->fences, fill->fence);
+    }
     return fence_holds(fill->fence) && fill->owner->still_wanted(fill) ? OK : ERR_SUPERSEDED;
 }
 

@@ -85,8 +85,11 @@ static void strand_let_go(struct strand *strand) {
 static const struct strand_ops strand_ops = {
     .step = flight_step, .hold = strand_hold, .let_go = strand_let_go};
 
+/* What an earlier flight of the key fetched, along another wiring perhaps, must not come after this. */
 static bool fill_still_wanted(struct fill *fill) {
-    return is_unbroken(CONTAINER_OF(fill, struct flight, fill)->lower);
+    struct flight *flight = CONTAINER_OF(fill, struct flight, fill);
+    fence_break_older(&flight->pool->fences, &flight->watch);
+    return is_unbroken(flight->lower);
 }
 
 static void fill_hold(struct fill *fill) {

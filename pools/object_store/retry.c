@@ -48,12 +48,12 @@ bool retry_again(struct retry *retry, enum retry_cause cause, unsigned retry_aft
     return true;
 }
 
-enum err retry_wait(struct op *op, uint64_t wait_ns) {
+enum err retry_wait(struct op *op, uint64_t wait_ns, const atomic_bool *stop) {
     uint64_t end = clock_now_ns() + wait_ns;
     for (;;) {
         enum err err = op_check(op);
         uint64_t now = clock_now_ns();
-        if (err != OK || now >= end) {
+        if (err != OK || now >= end || (stop && atomic_load(stop))) {
             return err;
         }
         /* Slices, so that a cancelled operation ends within 50 ms. */

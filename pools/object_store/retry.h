@@ -43,8 +43,8 @@ void retry_start(struct retry *retry, const struct retry_policy *policy, uint64_
 bool retry_again(struct retry *retry, enum retry_cause cause, unsigned retry_after_s, uint64_t random,
                  uint64_t now_ns, uint64_t deadline_ns, uint64_t *ret_wait_ns);
 
-/* Sleeps, looking at the op's cancel flag: OK, ERR_CANCELLED or ERR_TIMEOUT recorded. */
-enum err retry_wait(struct op *op, uint64_t wait_ns) MUST_USE;
+/* Sleeps, looking at the op's cancel flag: OK, ERR_CANCELLED or ERR_TIMEOUT recorded. Ends early, as OK, when *stop comes true (NULL = never). */
+enum err retry_wait(struct op *op, uint64_t wait_ns, const atomic_bool *stop) MUST_USE;
 /* 64 random bits for retry_again. */
 uint64_t retry_random(void);
 

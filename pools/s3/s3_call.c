@@ -266,6 +266,9 @@ enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *c
         enum retry_cause cause;
         bool unreached;
         ret_answer->code[0] = '\0';
+        if (call->fence && !fence_holds(call->fence)) {
+            return op_fail(op, REASON_SUPERSEDED, "a newer write of the entry came first");
+        }
         enum err err = attempt(s3, op, call, &cause, &unreached, ret_answer);
         if (err == OK) {
             return OK;
@@ -280,7 +283,7 @@ enum err s3_call_send(struct s3_pool *s3, struct op *op, const struct s3_call *c
             }
             return err;
         }
-        err = retry_wait(op, wait_ns);
+        err = retry_wait(op, wait_ns, call->fence ? &call->fence->broken : NULL);
         if (err != OK) {
             return err;
         }

@@ -69,6 +69,7 @@ static enum err put_single(struct s3_pool *s3, struct op *op, const struct s3_up
         s3_call_field(&call, "If-Match", match);
     }
     call.conditional = demand->absent || demand->etag;
+    call.fence = upload->fence;
     AUTO(s3_answer_fini) struct s3_answer answer;
     s3_answer_init(&answer);
     err = s3_call_send(s3, op, &call, &answer);

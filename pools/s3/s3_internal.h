@@ -71,8 +71,9 @@ struct s3_call {
     unsigned field_count;
     struct http_field field[S3_MOST_FIELDS];
     const struct http_body *body;
-    const char *payload_hash; /* hex; NULL = of no body */
-    bool conditional;         /* carries If-Match or If-None-Match */
+    const char *payload_hash;  /* hex; NULL = of no body */
+    bool conditional;          /* carries If-Match or If-None-Match */
+    const struct fence *fence; /* of a fill: no attempt is begun once it is broken. NULL = none */
     /* The answer's body is collected inside the attempt, so that a break in it is retried too: always (must_collect: more is a bad
      * answer), or when its length is known and at most this. 0 = never. */
     size_t collect_most_bytes;

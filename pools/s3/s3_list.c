@@ -289,7 +289,7 @@ static enum err delete_batch(struct s3_pool *s3, struct op *op, char **names, si
             }
             return OK;
         }
-        err = retry_wait(op, wait_ns);
+        err = retry_wait(op, wait_ns, NULL);
         if (err != OK) {
             return err;
         }

@@ -70,6 +70,7 @@ static enum err begin(struct multipart *multipart, struct op *op) {
     struct s3_meta_fields fields;
     struct s3_call call = {
         .method = "POST", .name = multipart->upload->name, .collect_most_bytes = 65536, .must_collect = true};
+    call.fence = multipart->upload->fence;
     s3_call_query(&call, "uploads", "");
     enum err err = s3_meta_to_call(op, &multipart->upload->meta, &fields, &call);
     if (err != OK) {
@@ -102,6 +103,7 @@ static enum err send_part(struct multipart *multipart, struct op *op, unsigned n
     snprintf(part, sizeof part, "%u", number);
     struct s3_call call = {
         .method = "PUT", .name = multipart->upload->name, .body = &body, .payload_hash = hash};
+    call.fence = multipart->upload->fence;
     s3_call_query(&call, "partNumber", part);
     s3_call_query(&call, "uploadId", multipart->id);
     AUTO(s3_answer_fini) struct s3_answer answer;
@@ -154,7 +156,8 @@ static enum err send_completion(struct multipart *multipart, struct op *op, bool
                            .body = &body,
                            .payload_hash = hash,
                            .collect_most_bytes = 65536,
-                           .must_collect = true};
+                           .must_collect = true,
+                           .fence = multipart->upload->fence};
     s3_call_query(&call, "uploadId", multipart->id);
     s3_call_field(&call, "Content-Type", "application/xml");
     AUTO(s3_answer_fini) struct s3_answer answer;

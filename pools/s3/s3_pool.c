@@ -281,7 +281,7 @@ enum err s3_pool_open_with_clock(struct op *op, const struct pool_environment *e
         .create_only = true, /* by the server; one that cannot says 501 and stores nothing */
         .if_match = true,
         .fill_fence =
-            false, /* our fence is looked at just before sending, not where the object becomes visible */
+            false, /* our fence is looked at before each attempt, not where the object becomes visible */
         .durable = true,
         .remote = true,
         .stores_hold = true,

@@ -55,13 +55,17 @@ class Script:
 
     def __init__(self):
         self.gate = None
+        self.put_gate = None
+        self.put_failures = []  # (status, code), one per answer to a PUT
         self.failures = []  # (status, code), one per answer
         self.cuts = []  # bytes, one per answer
         self.bytes_per_second = None
+        self.failed = threading.Semaphore(0)  # released by every put failure
 
 
 class Origin:
-    def __init__(self):
+    def __init__(self, conditional=True):
+        self.conditional = conditional  # whether it knows If-None-Match on PUT
         self.lock = threading.Lock()
         self.objects = {}  # key -> (body, content type)
         self.log = []  # (method, key)
@@ -139,6 +143,17 @@ class Origin:
         with self.lock:
             self.script(key).gate = gate
         return gate
+
+    def hold_put(self, key):
+        """PUTs of the key wait, with their body taken and nothing stored, until gate.open()."""
+        gate = Gate()
+        with self.lock:
+            self.script(key).put_gate = gate
+        return gate
+
+    def fail_puts(self, key, status, code, times=1):
+        with self.lock:
+            self.script(key).put_failures += [(status, code)] * times
 
     def fail(self, key, status, code, times=1):
         with self.lock:
@@ -310,8 +325,26 @@ class Handler(BaseHTTPRequestHandler):
         if not ours:
             return
         failure, _, _ = self.note(key)
+        if not self.origin.conditional and self.headers.get("If-None-Match"):
+            self.fail(501, "NotImplemented")
+            return
+        with self.origin.lock:
+            script = self.origin.scripts.get(key)
+            gate = script.put_gate if script else None
+            if script and script.put_failures:
+                failure = script.put_failures.pop(0)
+                script.failed.release()
+            elif gate:
+                script.put_gate = None  # one PUT only: what comes later passes
         if failure:
             self.fail(*failure)
+            return
+        if gate:
+            gate.wait()
+        with self.origin.lock:
+            exists = key in self.origin.objects
+        if exists and self.headers.get("If-None-Match") == "*":
+            self.fail(412, "PreconditionFailed")
             return
         if key is not None:
             self.origin.put(key, body, self.headers.get("Content-Type", "binary/octet-stream"))

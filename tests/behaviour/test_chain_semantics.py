@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 
 from client import entry_target
 from harness import Case, DaemonCase, until
@@ -571,6 +572,77 @@ class SlowOrigin(Case):
             gate.open()
             reader.join()
         self.assertEqual([answer.status for answer in answers], [200])
+
+
+class RemoteCopies(Case):
+    """A copy on its way into an object store, and what is written there meanwhile; with a store that can create only, and one that cannot."""
+
+    CHANGES = {"put": b"new", "delete": None, "empty": None}
+
+    def scene(self, conditional):
+        """alpha << s3 << low; every read below leaves a copy in s3 in the background."""
+        origin = Origin(conditional)
+        self.addCleanup(origin.stop)
+        daemon = self.new_daemon(config='chain = "alpha << s3 << low"\n' + memory("low") + origin.pool("s3"))
+        return origin, daemon
+
+    def change(self, daemon, change, entry_id):
+        with daemon.client() as client:
+            if change == "put":
+                return client.put_entry("s3", entry_id, b"new")
+            if change == "empty":
+                return client.delete("/pools/s3/entries?all=true")
+            return client.delete(entry_target("s3", entry_id))
+
+    def each(self):
+        for conditional in (True, False):
+            origin, daemon = self.scene(conditional)
+            with daemon.client() as client:
+                for change, left in self.CHANGES.items():
+                    self.assert_status(client.put_entry("low", change, b"old"), 201)
+                    yield origin, daemon, client, change, left
+            daemon.stop()
+
+    def test_a_copy_that_is_tried_again_is_not_newer_than_a_write(self):
+        for origin, daemon, client, change, left in self.each():
+            name = object_name(change)
+            origin.fail_puts(name, 503, "SlowDown")
+            self.assertEqual(client.read("alpha", change).body, b"old")
+            self.assertTrue(origin.script(name).failed.acquire(timeout=30), "the copy was never sent")
+            self.assertIn(self.change(daemon, change, change).status, (200, 201, 204))
+            deadline = time.monotonic() + 1.5  # a second attempt would come within one
+            while time.monotonic() < deadline:
+                self.assertEqual(origin.get(name), left, f"the older copy came after {change} (create-only: {origin.conditional})")
+                time.sleep(0.02)
+
+    def test_a_copy_on_its_way_does_not_arrive_after_a_write(self):
+        for origin, daemon, client, change, left in self.each():
+            name = object_name(change)
+            gate = origin.hold_put(name)
+            self.assertEqual(client.read("alpha", change).body, b"old")
+            gate.reached()
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(self.change(daemon, change, change)))
+            thread.start()
+            thread.join(0.5)  # a change that does not wait for the copy would be done by then, and undone below
+            gate.open()
+            thread.join(60)
+            self.assertIn(answers[0].status, (200, 201, 204))
+            self.assertEqual(origin.get(name), left, f"the older copy came after {change} (create-only: {origin.conditional})")
+
+    def test_a_read_of_the_old_wiring_does_not_replace_the_copy_of_a_newer_one(self):
+        origin, daemon = self.scene(True)
+        origin.put(object_name("k"), b"from s3")
+        gate = origin.hold(object_name("k"))
+        with daemon.client() as client, daemon.client() as other:
+            self.assert_status(client.put_entry("low", "k", b"from low"), 201)
+            other.send("GET", entry_target("alpha", "k"))
+            gate.reached()
+            self.assert_status(client.put("/chain", "alpha << low", {"Content-Type": "text/plain"}), 200)
+            self.assertEqual(client.read("alpha", "k").body, b"from low")
+            gate.open()
+            self.assertEqual(other.receive().body, b"from s3", "it finishes on the chain it began with")
+            self.assertEqual(client.read("alpha", "k").body, b"from low")
 
 
 class Bounds(Case):

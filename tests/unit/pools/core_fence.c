@@ -49,6 +49,24 @@ START_TEST(a_write_breaks_its_own_key_only) {
 }
 END_TEST
 
+START_TEST(a_copy_breaks_what_was_raised_before_it) {
+    struct fence older, other_key, own, younger;
+    raise_fence(&older, &one);
+    raise_fence(&other_key, &two);
+    raise_fence(&own, &one);
+    raise_fence(&younger, &one);
+    fence_break_older(&table, &own);
+    ck_assert(!fence_holds(&older));
+    ck_assert(fence_holds(&other_key));
+    ck_assert(fence_holds(&own));
+    ck_assert(fence_holds(&younger));
+    fence_lower(&table, &older);
+    fence_lower(&table, &other_key);
+    fence_lower(&table, &own);
+    fence_lower(&table, &younger);
+}
+END_TEST
+
 START_TEST(lowering_is_safe_any_number_of_times) {
     struct fence never = {0};
     fence_lower(&table, &never);
@@ -183,6 +201,7 @@ Suite *fence_suite(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_write_breaks_its_own_key_only);
+    tcase_add_test(tcase, a_copy_breaks_what_was_raised_before_it);
     tcase_add_test(tcase, lowering_is_safe_any_number_of_times);
     tcase_add_test(tcase, settling_is_per_key);
     tcase_add_test(tcase, a_wait_ends_with_the_op);

@@ -92,13 +92,13 @@ END_TEST
 START_TEST(waiting_ends_when_cancelled) {
     struct op op;
     op_init(&op, 0, 0);
-    ck_assert_int_eq(retry_wait(&op, 1), OK);
+    ck_assert_int_eq(retry_wait(&op, 1, NULL), OK);
     atomic_store(&op.cancelled, true);
     uint64_t before = clock_now_ns();
-    ck_assert_int_eq(retry_wait(&op, 60 * NS_PER_S), ERR_CANCELLED);
+    ck_assert_int_eq(retry_wait(&op, 60 * NS_PER_S, NULL), ERR_CANCELLED);
     ck_assert_uint_lt(clock_now_ns() - before, 10 * NS_PER_S);
     op_init(&op, 0, 1);
-    ck_assert_int_eq(retry_wait(&op, 60 * NS_PER_S), ERR_TIMEOUT);
+    ck_assert_int_eq(retry_wait(&op, 60 * NS_PER_S, NULL), ERR_TIMEOUT);
 }
 END_TEST
 
