@@ -36,6 +36,7 @@ class Gate:
     def __init__(self):
         self.event = threading.Event()
         self.waiting = threading.Semaphore(0)
+        self.answered = threading.Event()  # a held PUT has been carried out, or refused
 
     def open(self):
         self.event.set()
@@ -343,12 +344,15 @@ class Handler(BaseHTTPRequestHandler):
             gate.wait()
         with self.origin.lock:
             exists = key in self.origin.objects
-        if exists and self.headers.get("If-None-Match") == "*":
-            self.fail(412, "PreconditionFailed")
-            return
-        if key is not None:
+        refused = exists and self.headers.get("If-None-Match") == "*"
+        if key is not None and not refused:
             self.origin.put(key, body, self.headers.get("Content-Type", "binary/octet-stream"))
-        self.plain(200, b"", [("ETag", f'"{hashlib.md5(body).hexdigest()}"')])
+        if gate:
+            gate.answered.set()
+        if refused:
+            self.fail(412, "PreconditionFailed")
+        else:
+            self.plain(200, b"", [("ETag", f'"{hashlib.md5(body).hexdigest()}"')])
 
     def do_DELETE(self):
         key, _, ours = self.key()

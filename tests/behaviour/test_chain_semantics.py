@@ -626,6 +626,7 @@ class RemoteCopies(Case):
             thread.start()
             thread.join(0.5)  # a change that does not wait for the copy would be done by then, and undone below
             gate.open()
+            self.assertTrue(gate.answered.wait(30))
             thread.join(60)
             self.assertIn(answers[0].status, (200, 201, 204))
             self.assertEqual(origin.get(name), left, f"the older copy came after {change} (create-only: {origin.conditional})")
