@@ -145,10 +145,7 @@ static enum err look(struct chain_read *read, struct op *op, struct pool *pool) 
  * entry vanishes in between. */
 static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *pool) {
     struct meta meta;
-    enum err err = pool_peek_meta(pool, &read->id, &meta);
-    if (err == ERR_AGAIN) {
-        err = pool_stat(pool, op, &read->id, &meta);
-    }
+    enum err err = chain_read_stat(read, op, pool, &meta);
     if (err) {
         return err;
     }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-static enum err stat_tier(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta) {
+enum err chain_read_stat(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta) {
     enum err err = pool_peek_meta(pool, &read->id, ret_meta);
     if (err == ERR_AGAIN) {
         err = pool_stat(pool, op, &read->id, ret_meta);
@@ -36,7 +36,7 @@ bool chain_read_place(struct chain_read *read, struct op *op) {
     for (unsigned i = 0; i < count; i++) {
         const struct tier *tier = &read->tiers->tier[i];
         struct meta meta;
-        enum err err = stat_tier(read, op, tier->pool, &meta);
+        enum err err = chain_read_stat(read, op, tier->pool, &meta);
         if (!err) {
             bool is_large = meta.size_bytes != SIZE_UNKNOWN && meta.size_bytes > read->part_over_bytes;
             if (i > 0 && !is_large) {

@@ -36,6 +36,9 @@ struct chain_read {
 /* chain_part.c: looks which tier has the entry without opening it; true and state PLACED when a part is to come from there. May block on any
  * tier's storage. */
 bool chain_read_place(struct chain_read *read, struct op *op);
+/* chain_part.c: what the pool knows of the entry, without opening it; counts neither as hit nor as miss. ERR_NOT_FOUND also when the pool cannot
+ * hold the id. May block on the pool's storage. The copy is the caller's (meta_fini). */
+enum err chain_read_stat(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta);
 /* chain.c: state FAILED; returns err, which is recorded in op. */
 enum err chain_read_fail(struct chain_read *read, struct op *op, enum err err);
 

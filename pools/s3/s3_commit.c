@@ -149,9 +149,6 @@ static enum err superseded(struct op *op) {
 
 static enum err fill(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                      char ret_etag[S3_ETAG_BYTES]) {
-    if (!fence_holds(upload->fence)) {
-        return superseded(op);
-    }
     if (!atomic_load(&s3->no_create_only) && upload->meta.size_bytes <= S3_SINGLE_MOST_BYTES) {
         enum err err = put_single(s3, op, upload, &(struct demand){.absent = true}, ret_etag);
         if (err == ERR_PRECONDITION) {
@@ -173,7 +170,7 @@ static enum err fill(struct s3_pool *s3, struct op *op, const struct s3_upload *
     } else if (err != ERR_NOT_FOUND) {
         return err;
     }
-    return fence_holds(upload->fence) ? put_plain(s3, op, upload, ret_etag) : superseded(op);
+    return put_plain(s3, op, upload, ret_etag); /* every attempt looks at the fence: s3_call.c */
 }
 
 /* ---- the commit ---- */
