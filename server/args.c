@@ -39,6 +39,9 @@ static const struct flag flags[] = {
     {.name = "--check-config",
      .place = offsetof(struct args, check_config),
      .sentence = "check the configuration and end"},
+    {.name = "--healthcheck",
+     .place = offsetof(struct args, healthcheck),
+     .sentence = "ask the daemon of this data directory whether it is alive, and end: 0 yes, 1 no"},
     {.name = "--version", .place = offsetof(struct args, version), .sentence = "print the version and end"},
     {.name = "--help", .place = offsetof(struct args, help), .sentence = "print this and end"},
 };

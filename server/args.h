@@ -11,6 +11,7 @@ struct args {
     const char *data_dir; /* NULL = environment, file, default */
     bool insecure;
     bool check_config;
+    bool healthcheck;
     bool version;
     bool help;
 };

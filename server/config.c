@@ -5,6 +5,7 @@
 #include "server/config_parts.h"
 #include "server/params.h"
 #include "server/text_file.h"
+#include "server/token_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -325,7 +326,7 @@ static bool fill(struct config *config, const struct args *args, struct complain
     struct op op;
     op_init(&op, 0, 0);
     return read_config_file(&reading, args->config) && read_environment(config, complaint) &&
-           read_flags(config, args, complaint) &&
+           read_flags(config, args, complaint) && token_file_apply(config->params, complaint) &&
            (settings_finish(config->params, &op) == OK ||
             complain(complaint, file, 0, "%s", op.fault.detail)) &&
            config_check_files(&reading);

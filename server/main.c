@@ -9,7 +9,7 @@
  * Signals: SIGTERM and SIGINT drain and end, a second one cuts the drain short. SIGHUP and SIGPIPE are ignored: the configuration
  * is read once.
  *
- * Exit codes: 0 ended as asked, 1 the configuration or the start failed, 2 usage.
+ * Exit codes: 0 ended as asked, 1 the configuration, the start or the health check failed, 2 usage.
  */
 #include "pools/base/clock.h"
 #include "pools/base/hash.h"
@@ -17,6 +17,7 @@
 #include "pools/base/must.h"
 #include "server/args.h"
 #include "server/daemon.h"
+#include "server/healthcheck.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -106,6 +107,10 @@ int main(int argc, char **argv) {
     }
     struct complaint complaint = {{0}};
     AUTO(config_free) struct config *config = config_load(&args, &complaint);
+    if (args.healthcheck) {
+        bool is_well = config && healthcheck(settings_text(config->params, "data_dir"), &complaint);
+        return is_well ? EXIT_OK : refuse(&complaint);
+    }
     struct daemon_options options = {.insecure = args.insecure, .version = LAILAD_VERSION};
     if (!config || !daemon_check(config, &options, &complaint)) {
         return refuse(&complaint);

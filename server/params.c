@@ -31,6 +31,7 @@ const struct option params_options[] = {
      .type = OPTION_TEXT,
      .secret = true,
      .sentence = "the bearer token every request must carry; unset = nobody is asked (loopback only)"},
+    {.name = "token_file", .type = OPTION_TEXT, .sentence = "a file that holds the token, instead of token"},
     {.name = "access_log",
      .type = OPTION_FLAG,
      .default_text = "true",

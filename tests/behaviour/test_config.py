@@ -324,6 +324,52 @@ class Token(Case):
         self.assert_status(authorised.get("/pools"), 200)
         self.assert_status(authorised.get("/pools", {"Authorization": "bearer " + self.TOKEN}), 200)
 
+    def test_from_a_file(self):
+        """A mounted secret: in no environment and no process list."""
+        for content in (self.TOKEN, self.TOKEN + "\n", self.TOKEN + "\r\n \n"):
+            with self.subTest(content=content), tempfile.NamedTemporaryFile("w", newline="") as file:
+                file.write(content)
+                file.flush()
+                daemon = Daemon(args=["--listen", "0.0.0.0:0"], env={"LAILAD_TOKEN_FILE": file.name})
+                self.addCleanup(daemon.remove)
+                daemon.start()
+                with daemon.client(headers={"Authorization": f"Bearer {self.TOKEN}"}) as authorised:
+                    self.assertEqual(authorised.get("/pools").status, 200)
+                with daemon.client() as stranger:
+                    self.assertEqual(stranger.get("/pools").status, 401)
+                daemon.stop()
+                self.assertNotIn(self.TOKEN, daemon.log())
+
+    def test_files_that_hold_no_token(self):
+        for name, content in {
+            "empty": b"",
+            "blank": b" \n\n",
+            "two words": b"one two\n",
+            "two lines": b"onetoken\ntwotoken\n",
+            "not ASCII": "gehe\u00efm\n".encode(),
+            "a NUL": b"one\0two",
+            "too long": b"x" * 4097,
+        }.items():
+            with self.subTest(name), tempfile.NamedTemporaryFile() as file:
+                file.write(content)
+                file.flush()
+                done = run_binary("--check-config", env={"LAILAD_TOKEN_FILE": file.name})
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(file.name, done.stderr)
+                self.assertIn("token_file", done.stderr)
+                self.assertNotIn("onetoken", done.stderr)
+        done = run_binary("--check-config", env={"LAILAD_TOKEN_FILE": "/nonexistent/token"})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No such file", done.stderr)
+
+    def test_a_token_told_twice_is_refused(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(self.TOKEN)
+            file.flush()
+            done = run_binary("--check-config", env={"LAILAD_TOKEN_FILE": file.name, "LAILAD_TOKEN": "another"})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("only one of the two", done.stderr)
+
     def test_a_refused_upload_is_refused_at_once(self):
         """Before its body: who may not write does not get to send gigabytes."""
         daemon = self.new_daemon(token=self.TOKEN)

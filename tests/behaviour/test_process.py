@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import socket
+import threading
 
 from client import entry_target
 from harness import Case, Daemon, run_binary, until
@@ -72,6 +73,57 @@ class Listening(Case):
             self.assertEqual(client.read("alpha", "x").body, b"x")
             client.close()
             daemon.stop()
+
+
+class HealthCheck(Case):
+    """lailad --healthcheck: what a container engine runs, with the daemon's own environment."""
+
+    def ask(self, daemon, **more):
+        return run_binary("--healthcheck", env={"LAILAD_DATA_DIR": str(daemon.data), **more})
+
+    def test_alive_and_gone(self):
+        daemon = Daemon(args=["--listen", "0.0.0.0:0"], token="0123456789abcdef")
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        done = self.ask(daemon)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        daemon.stop()
+        done = self.ask(daemon)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No such file", done.stderr)
+
+    def test_whatever_host_it_answers_to(self):
+        daemon = self.new_daemon(config='allowed_hosts = ["pools.example"]\n')
+        self.assertEqual(self.ask(daemon).returncode, 0)
+
+    def test_a_daemon_that_hangs_or_lies(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.remove)
+        daemon.data.mkdir()
+        for name, answer in {
+            "silent": None,
+            "closed": b"",
+            "error": b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "not HTTP": b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        }.items():
+            with self.subTest(name), socket.create_server(("127.0.0.1", 0)) as server:
+                (daemon.data / "listen").write_text("127.0.0.1:%d\n" % server.getsockname()[1])
+                threading.Thread(target=self.answer_once, args=(server, answer), daemon=True).start()
+                done = self.ask(daemon)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("lailad: ", done.stderr)
+        (daemon.data / "listen").write_text("nonsense\n")
+        self.assertEqual(self.ask(daemon).returncode, 1)
+
+    @staticmethod
+    def answer_once(server, answer):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            if answer is None:
+                connection.recv(1)  # until the other side has had enough
+            else:
+                connection.sendall(answer)
 
 
 class Ending(Case):

@@ -1,0 +1,18 @@
+/* healthcheck.h - `lailad --healthcheck`: asks the daemon that keeps this data directory whether it is alive.
+ *
+ * For supervisors and container engines whose image has no HTTP client.
+ */
+#ifndef SERVER_HEALTHCHECK_H
+#define SERVER_HEALTHCHECK_H
+
+#include "server/complaint.h"
+
+#include <stdbool.h>
+
+/* Reads DATA_DIR/listen and sends GET /livez there; true when the answer is 200. Else false and a complaint. Blocks for at most
+ * HEALTHCHECK_TIMEOUT_S at each step. */
+bool healthcheck(const char *data_dir, struct complaint *complaint);
+
+#define HEALTHCHECK_TIMEOUT_S 2
+
+#endif
