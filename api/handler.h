@@ -60,6 +60,11 @@ struct request_io {
      * entry lives. Then a handler that would set `reusable` may answer status 200, BODY_ENTRY with its entry and
      * `reusable` and leave out every header: the kept ones are sent. Any thread, no lock. NULL = the server keeps none. */
     bool (*has_prepared)(const struct request *request, const struct entry *entry);
+    /* Whether the request's token, if one is asked for at all, gives it this scope. Of use on open routes; the others have been judged.
+     * NULL = everybody may. */
+    bool (*may)(const struct request *request, enum scope scope);
+    /* Whether the process is about to end. NULL = it never is. */
+    bool (*is_draining)(const struct request *request);
 };
 
 struct request {
@@ -161,7 +166,9 @@ struct route {
     const char *const *query; /* NULL-terminated names of the allowed query parameters; others are 400 */
 };
 
-/* ---- what the server calls; it zeroes the request and sets io, api, method, method_text, body_length, op and waker first ---- */
+/* ---- what the server calls; it sets method, method_text and body_length between request_init and the rest ---- */
+void request_init(struct request *request, const struct request_io *io, struct api *api, uint64_t request_id,
+                  struct waker waker);
 /* The raw request target as it stood on the request line (path and query, undecoded). API_LANE: routed. API_DONE: an error answer is
  * ready (request->route may be NULL). */
 enum api_step api_route(struct request *request, struct response *response, const char *raw_target);

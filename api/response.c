@@ -18,9 +18,18 @@
 #define FIRST_BYTES 768
 
 void response_init(struct response *response) {
-    memset(response, 0, sizeof *response);
+    response->status = 0;
+    response->header_count = 0; /* the array stays as it is: this runs for every request */
     buf_init(&response->header_text, RESPONSE_HEADER_BYTES);
+    response->body_kind = BODY_NONE;
     buf_init(&response->text, RESPONSE_TEXT_MOST_BYTES);
+    response->entry = NULL;
+    response->source = (struct body_source){0};
+    response->entry_offset = 0;
+    response->content_length = 0;
+    response->close_after = false;
+    response->reusable = false;
+    fault_clear(&response->fault);
 }
 
 void response_fini(struct response *response) {

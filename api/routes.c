@@ -15,6 +15,7 @@ static const char *const all_query[] = {"all", NULL};
 #define ENTRIES "/pools/{nick}/entries"
 #define PROXY_TO "/pools/{nick}/proxy_to"
 #define POOL "/pools/{nick}"
+#define OPENAPI "/openapi.yaml"
 
 /* clang-format off */
 #define ROUTE(method, path, operation, scope, body, peek, run, query) \
@@ -45,6 +46,12 @@ static const struct route table[] = {
     ROUTE(HEAD,   "/chain",    "headChain",       READ,  REFUSED,   NULL,                res_chain_get,       no_query),
     ROUTE(PUT,    "/chain",    "replaceChain",    ADMIN, COLLECTED, NULL,                res_chain_replace,   no_query),
     ROUTE(POST,   "/chain",    "applyChain",      ADMIN, COLLECTED, NULL,                res_chain_apply,     no_query),
+    ROUTE(GET,    "/",         "getService",      OPEN,  REFUSED,   res_service_peek,    NULL,                no_query),
+    ROUTE(HEAD,   "/",         "headService",     OPEN,  REFUSED,   res_service_peek,    NULL,                no_query),
+    ROUTE(GET,    "/readyz",   "getReadyz",       OPEN,  REFUSED,   res_readyz_peek,     NULL,                no_query),
+    ROUTE(HEAD,   "/readyz",   "headReadyz",      OPEN,  REFUSED,   res_readyz_peek,     NULL,                no_query),
+    ROUTE(GET,    OPENAPI,     "getOpenapi",      OPEN,  REFUSED,   res_openapi_peek,    NULL,                no_query),
+    ROUTE(HEAD,   OPENAPI,     "headOpenapi",     OPEN,  REFUSED,   res_openapi_peek,    NULL,                no_query),
     ROUTE(GET,    "/livez",    "getLivez",        OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
     ROUTE(HEAD,   "/livez",    "headLivez",       OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
 };
@@ -64,23 +71,30 @@ const char *routes_method_name(enum http_method method) {
     return names[method];
 }
 
+/* Whether the pattern's segment that begins at `name` is this text. */
+static bool is_literally(const char *name, const struct target_text *segment) {
+    size_t at = 0;
+    while (at < segment->bytes && name[at] && name[at] == segment->text[at]) {
+        at++;
+    }
+    return at == segment->bytes && (!name[at] || name[at] == '/');
+}
+
 /* A {name} takes one segment that is not empty: a trailing slash is no route. */
 static bool matches(const char *pattern, const struct target *target) {
     unsigned i = 0;
     while (*pattern) {
         const char *name = pattern + 1; /* behind the slash */
-        size_t bytes = strcspn(name, "/");
         if (i == target->segment_count) {
             return false;
         }
         const struct target_text *segment = &target->segment[i];
-        bool fits = *name == '{' ? segment->bytes > 0
-                                 : segment->bytes == bytes && memcmp(segment->text, name, bytes) == 0;
-        if (!fits) {
+        bool is_any = *name == '{';
+        if (is_any ? !segment->bytes : !is_literally(name, segment)) {
             return false;
         }
         i++;
-        pattern = name + bytes;
+        pattern = is_any ? strchr(name, '}') + 1 : name + segment->bytes;
     }
     return i == target->segment_count;
 }

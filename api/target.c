@@ -1,4 +1,4 @@
-/* target.c - see target.h. One pass over the raw bytes, one allocation that holds every decoded text.
+/* target.c - see target.h. One pass over the raw bytes, one piece of memory that holds every decoded text.
  *
  * Pure: no state, any thread. Fuzzed by tests/fuzz.
  */
@@ -138,7 +138,7 @@ static const char *skip_authority(const char *raw, const char *end) {
 }
 
 enum err target_parse(struct op *op, const char *raw, size_t bytes, struct target *ret_target) {
-    memset(ret_target, 0, sizeof *ret_target);
+    target_init(ret_target);
     if (bytes > TARGET_MOST_BYTES) {
         return op_fail(op, REASON_URI_TOO_LONG, "the request target has more than %d bytes",
                        TARGET_MOST_BYTES);
@@ -162,11 +162,14 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
     }
 
     size_t most_texts = TARGET_MOST_SEGMENTS + 2 * (TARGET_MOST_PARAMETERS + 1);
-    ret_target->memory = malloc(bytes + most_texts);
-    if (!ret_target->memory) {
-        return op_no_memory(op);
+    struct decoder decoder = {.op = op, .next = ret_target->room, .is_literal = is_literal};
+    if (bytes + most_texts > sizeof ret_target->room) {
+        ret_target->memory = malloc(bytes + most_texts);
+        if (!ret_target->memory) {
+            return op_no_memory(op);
+        }
+        decoder.next = ret_target->memory;
     }
-    struct decoder decoder = {.op = op, .next = ret_target->memory, .is_literal = is_literal};
     enum err err = parse_path(&decoder, path, path_end, ret_target);
     if (!err && question) {
         err = parse_query(&decoder, question + 1, end, ret_target);
@@ -177,9 +180,15 @@ enum err target_parse(struct op *op, const char *raw, size_t bytes, struct targe
     return err;
 }
 
+void target_init(struct target *target) {
+    target->segment_count = 0;
+    target->parameter_count = 0;
+    target->memory = NULL;
+}
+
 void target_fini(struct target *target) {
     free(target->memory);
-    memset(target, 0, sizeof *target);
+    target_init(target);
 }
 
 const struct target_text *target_query(const struct target *target, const char *name) {

@@ -15,6 +15,7 @@
 #define TARGET_MOST_SEGMENTS 8
 #define TARGET_MOST_PARAMETERS 8
 #define TARGET_MOST_BYTES 16384
+#define TARGET_ROOM_BYTES 256
 
 struct target_text {
     const char *text; /* decoded, NUL-terminated, in the target's own memory */
@@ -25,15 +26,19 @@ struct target_parameter {
     struct target_text value;
     bool has_value;
 };
+/* Never copied nor moved: the texts of most targets stand in its own room. */
 struct target {
-    char *memory; /* owned */
     unsigned segment_count;
-    struct target_text segment[TARGET_MOST_SEGMENTS];
     unsigned parameter_count;
+    char *memory; /* owned; of a target that does not fit into the room */
+    struct target_text segment[TARGET_MOST_SEGMENTS];
     struct target_parameter parameter[TARGET_MOST_PARAMETERS];
+    char room[TARGET_ROOM_BYTES];
 };
 
-/* On failure ret_target is zeroed. More segments than the table has is ERR_NOT_FOUND (no route is that deep). */
+/* Without segments and parameters. */
+void target_init(struct target *target);
+/* On failure ret_target is as after target_init. More segments than the table has is ERR_NOT_FOUND (no route is that deep). */
 enum err target_parse(struct op *op, const char *raw, size_t bytes, struct target *ret_target) MUST_USE;
 void target_fini(struct target *target);
 /* The parameter's value, or NULL when it is not there ("" when it has none). */

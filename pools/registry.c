@@ -4,8 +4,6 @@
  */
 #include "pools/registry_slots.h"
 
-#include "pools/base/hash.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +12,13 @@ static bool slot_has_nickname(const struct map_node *node, const void *key) {
     return strcmp(CONTAINER_OF_CONST(node, struct slot, node)->nickname, key) == 0;
 }
 
+/* FNV-1a: nicknames are an administrator's, nobody else can choose collisions. */
 static uint64_t nickname_hash(const char *nickname) {
-    return hash_bytes(nickname, strlen(nickname));
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *nickname; nickname++) {
+        hash = (hash ^ (unsigned char)*nickname) * UINT64_C(0x100000001b3);
+    }
+    return hash;
 }
 
 static struct slot *find_slot_locked(struct registry *registry, const char *nickname) {

@@ -107,7 +107,9 @@ static enum http_method method_of(const char *text) {
 }
 
 static void take_method(struct exchange *exchange, const char *method) {
-    snprintf(exchange->method, sizeof exchange->method, "%s", method);
+    size_t bytes = strnlen(method, sizeof exchange->method - 1);
+    memcpy(exchange->method, method, bytes);
+    exchange->method[bytes] = '\0';
     exchange->request.method = method_of(method);
     exchange->request.method_text = exchange->method;
 }
@@ -140,20 +142,24 @@ static enum err screen(struct exchange *exchange, const char *method, const char
     return err;
 }
 
+static enum err authorize(struct exchange *exchange) {
+    const struct auth *auth = exchange->set->config.auth;
+    struct request *request = &exchange->request;
+    if (!auth_is_open(auth)) {
+        return auth_check(auth, &request->op, request->route->scope,
+                          request->io->header(request, "Authorization"));
+    }
+    return auth_check_origin(auth, &request->op, request->method, request->io->header(request, "Origin"),
+                             request->io->header(request, "Host"));
+}
+
 /* Routes, authenticates, peeks. True when the answer stands, false when a lane has it. */
 static bool begin_handling(struct exchange *exchange) {
     struct request *request = &exchange->request;
     struct response *response = &exchange->response;
     enum api_step step = api_route(request, response, exchange->target);
     if (step != API_DONE) {
-        const struct auth *auth = exchange->set->config.auth;
-        enum err err = auth_check(auth, &request->op, request->route->scope,
-                                  request->io->header(request, "Authorization"));
-        if (!err) {
-            err =
-                auth_check_origin(auth, &request->op, request->method, request->io->header(request, "Origin"),
-                                  request->io->header(request, "Host"));
-        }
+        enum err err = authorize(exchange);
         if (err) {
             api_problem(request, response, &request->op, err);
             step = API_DONE;
@@ -344,9 +350,9 @@ static void write_log(const struct exchange *exchange, bool complete, bool has_f
     access_log_write(&record);
 }
 
-/* No lane has it, and nothing is left over that would have to be finished on one. Mutex held. */
+/* No lane has it any more, and nothing is left over that would have to be finished on one. Mutex held. */
 static bool is_settled(const struct exchange *exchange) {
-    return exchange->work == WORK_IDLE && (!exchange->on_lane || (exchange->answered && !exchange->pumping));
+    return exchange->work == WORK_IDLE && exchange->answered && !exchange->pumping;
 }
 
 /* Who ends last frees: see "Lifetime" in exchange_parts.h. */
@@ -366,6 +372,15 @@ void exchange_on_completed(void *context, struct MHD_Connection *connection, voi
     if (exchange->in.capacity && !exchange->body_ended) {
         pipe_end(&exchange->in, ERR_CANCELLED);
     }
+    if (!exchange->on_lane) { /* only ever set by this thread: nobody else has seen the exchange */
+        if (exchange->started_ns) {
+            write_log(exchange, code == MHD_REQUEST_TERMINATED_COMPLETED_OK, true);
+        }
+        exchange_finish(exchange);
+        exchange_put_back(exchange);
+        exchange_leave(set);
+        return;
+    }
     atomic_store(&exchange->request.op.cancelled, true);
 
     if (exchange->started_ns) {
@@ -383,16 +398,11 @@ void exchange_on_completed(void *context, struct MHD_Connection *connection, voi
         exchange_schedule(exchange);
         lane_has_it = true;
     }
-    bool was_on_lane = exchange->on_lane;
     mutex_unlock(&exchange->mutex);
 
     if (!lane_has_it) {
         exchange_finish(exchange);
-        if (was_on_lane) {
-            exchange_free(exchange);
-        } else {
-            exchange_put_back(exchange);
-        }
+        exchange_free(exchange);
     }
     exchange_leave(set);
 }

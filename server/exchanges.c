@@ -32,10 +32,24 @@ static bool has_prepared(const struct request *request, const struct entry *entr
     return reply_is_kept(entry) && !atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
 }
 
+static bool may(const struct request *request, enum scope scope) {
+    const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
+    struct op op;
+    op_init(&op, 0, 0);
+    return auth_check(exchange->set->config.auth, &op, scope, find_header(request, "Authorization")) == OK;
+}
+
+static bool is_draining(const struct request *request) {
+    const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
+    return atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
+}
+
 const struct request_io exchange_io = {
     .header = find_header,
     .read_body = exchange_read_body,
     .has_prepared = has_prepared,
+    .may = may,
+    .is_draining = is_draining,
 };
 
 /* ---- one exchange ---- */
@@ -113,12 +127,9 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
     exchange->status = 0;
     exchange->sent_bytes = 0;
     exchange->started_ns = set->config.access_log ? clock_now_ns() : 0;
-    exchange->request = (struct request){
-        .io = &exchange_io,
-        .api = set->config.api,
-        .waker = {.wake = exchange_wake, .context = exchange},
-    };
-    op_init(&exchange->request.op, atomic_fetch_add_explicit(&set->last_id, 1, memory_order_relaxed) + 1, 0);
+    struct waker waker = {.wake = exchange_wake, .context = exchange};
+    uint64_t request_id = atomic_fetch_add_explicit(&set->last_id, 1, memory_order_relaxed) + 1;
+    request_init(&exchange->request, &exchange_io, set->config.api, request_id, waker);
     response_init(&exchange->response);
     exchange->finished = false;
     exchange->fault.reason = REASON_NONE;

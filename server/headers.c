@@ -7,7 +7,9 @@
 
 void headers_init(struct headers *headers) {
     headers->count = 0;
+    headers->lengths = 0;
     headers->overflow = false;
+    headers->may_have_twins = false;
     headers->untidy = false;
     headers->owned = NULL;
 }
@@ -15,6 +17,10 @@ void headers_init(struct headers *headers) {
 void headers_fini(struct headers *headers) {
     free(headers->owned);
     headers_init(headers);
+}
+
+static uint64_t length_bit(size_t name_bytes) {
+    return UINT64_C(1) << (name_bytes % 64);
 }
 
 static bool is_blank(char byte) {
@@ -35,6 +41,9 @@ void headers_add(struct headers *headers, const char *name, size_t name_bytes, c
         value_bytes--;
         headers->untidy = true;
     }
+    uint64_t bit = length_bit(name_bytes);
+    headers->may_have_twins = headers->may_have_twins || (headers->lengths & bit);
+    headers->lengths |= bit;
     headers->field[headers->count++] = (struct header_field){
         .name = name,
         .value = value,
@@ -48,7 +57,7 @@ static bool same_name(const struct header_field *a, const struct header_field *b
 }
 
 bool headers_has_twins(const struct headers *headers) {
-    for (unsigned i = 1; i < headers->count; i++) {
+    for (unsigned i = 1; headers->may_have_twins && i < headers->count; i++) {
         for (unsigned j = 0; j < i; j++) {
             if (same_name(&headers->field[i], &headers->field[j])) {
                 return true;
@@ -107,6 +116,9 @@ bool headers_own(struct headers *headers) {
 
 const struct header_field *headers_find(const struct headers *headers, const char *name) {
     size_t name_bytes = strlen(name);
+    if (!(headers->lengths & length_bit(name_bytes))) {
+        return NULL;
+    }
     for (unsigned i = 0; i < headers->count; i++) {
         const struct header_field *field = &headers->field[i];
         if (field->name_bytes == name_bytes && strncasecmp(field->name, name, name_bytes) == 0) {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define HEADERS_MOST 128
 
@@ -23,8 +24,11 @@ struct header_field {
 
 struct headers {
     unsigned count;
+    uint64_t
+        lengths;   /* bit n: some name is n bytes long (mod 64); most names asked for are ruled out by it */
     bool overflow; /* there were more than HEADERS_MOST */
-    bool untidy;   /* a borrowed value has trailing blanks before its NUL: own before handing values out */
+    bool may_have_twins; /* two names are equally long */
+    bool untidy; /* a borrowed value has trailing blanks before its NUL: own before handing values out */
     char *owned;
     struct header_field field[HEADERS_MOST];
 };

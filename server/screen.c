@@ -33,9 +33,17 @@ static const char *const single_fields[] = {
     "user-agent",
 };
 
+/* RFC 9110, 5.6.2, a bit for each byte of a token: 0 to 63, 64 to 127. */
+#define BIT(byte) (UINT64_C(1) << ((byte) % 64))
+#define BITS(count, first) (((UINT64_C(1) << (count)) - 1) << ((first) % 64))
+static const uint64_t token_bytes[4] = {
+    BIT('!') | BIT('#') | BIT('$') | BIT('%') | BIT('&') | BIT('\'') | BIT('*') | BIT('+') | BIT('-') |
+        BIT('.') | BITS(10, '0'),
+    BITS(26, 'A') | BITS(26, 'a') | BIT('^') | BIT('_') | BIT('`') | BIT('|') | BIT('~'),
+};
+
 static bool is_token_byte(unsigned char byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-           (byte && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+    return token_bytes[byte / 64] & BIT(byte);
 }
 
 size_t screen_answer_room(size_t head_bytes, unsigned field_count) {
@@ -65,11 +73,13 @@ static enum err check_fields(struct op *op, const struct screen_head *head) {
         if (!is_token) {
             return op_fail(op, REASON_INVALID_HEADER, "a header name is not a token");
         }
+        bool has_control = false;
         for (size_t at = 0; at < field->value_bytes; at++) {
             unsigned char byte = (unsigned char)field->value[at];
-            if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-                return op_fail(op, REASON_INVALID_HEADER, "a header value holds a control character");
-            }
+            has_control |= (byte < 0x20 && byte != '\t') || byte == 0x7f;
+        }
+        if (has_control) {
+            return op_fail(op, REASON_INVALID_HEADER, "a header value holds a control character");
         }
     }
     if (head->has_hidden_bytes) {

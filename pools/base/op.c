@@ -12,7 +12,7 @@ void op_init(struct op *op, uint64_t request_id, uint64_t timeout_ns) {
     op->deadline_ns = timeout_ns ? clock_now_ns() + timeout_ns : 0;
     op->request_id = request_id;
     atomic_init(&op->cancelled, false);
-    memset(&op->fault, 0, sizeof op->fault);
+    fault_clear(&op->fault);
 }
 
 void op_record(struct op *op, enum reason reason, const char *format, ...) {

@@ -24,6 +24,14 @@ struct fault {
     char detail[OP_DETAIL_BYTES];
 };
 
+/* Nothing went wrong. */
+static inline void fault_clear(struct fault *fault) {
+    fault->reason = REASON_NONE;
+    fault->retry_after_s = 0;
+    fault->pool[0] = '\0';
+    fault->detail[0] = '\0';
+}
+
 struct op {
     uint64_t deadline_ns; /* monotonic (clock_now_ns); 0 = none */
     uint64_t request_id;  /* 0 = none; appears in log lines */

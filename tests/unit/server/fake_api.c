@@ -135,6 +135,12 @@ static bool has_prefix(const struct request *request, const char *prefix, uint64
     return true;
 }
 
+void request_init(struct request *request, const struct request_io *io, struct api *api, uint64_t request_id,
+                  struct waker waker) {
+    *request = (struct request){.io = io, .api = api, .waker = waker};
+    op_init(&request->op, request_id, 0);
+}
+
 enum api_step api_route(struct request *request, struct response *response, const char *raw_target) {
     (void)response;
     request->target.memory = strdup(raw_target);
