@@ -14,13 +14,23 @@
 #include "api/resources.h"
 #include "pools/chain/chain.h"
 
+/* What is no precondition at all is refused whatever the entry is like, wherever it lies and whether it is there. */
+static enum err check_conditions(struct request *request) {
+    struct condition condition;
+    enum err err =
+        headers_condition(&request->op, request->io->header(request, "If-Match"), NULL, &condition);
+    return err ? err
+               : headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"),
+                                   &condition);
+}
+
 /* ---- GET ---- */
 
 /* An entry in the pool itself, complete in memory. Takes over *entry when it serves it. */
-static enum api_step answer_hit(struct request *request, struct response *response, struct entry **entry) {
+static enum api_step answer_hit(struct request *request, struct response *response, bool is_plain,
+                                struct entry **entry) {
     const struct request_io *io = request->io;
     const struct meta *meta = &(*entry)->meta;
-    bool is_plain = !entry_has_conditions(request) && !io->header(request, "Range");
     bool is_part = false;
     struct range_part part;
     if (!is_plain) {
@@ -55,6 +65,12 @@ static enum api_step answer_hit(struct request *request, struct response *respon
     return API_DONE;
 }
 
+static enum err check_fields(struct request *request) {
+    struct range_ask ask;
+    enum err err = check_conditions(request);
+    return err ? err : range_parse(&request->op, request->io->header(request, "Range"), &ask);
+}
+
 /* A part of an entry that is not at hand may be looked for in every tier by the lane itself. */
 static bool may_reach_out(struct request *request) {
     AUTO(tiers_unref) struct tiers *tiers = NULL;
@@ -71,13 +87,15 @@ static bool may_reach_out(struct request *request) {
 enum api_step res_entry_get_peek(struct request *request, struct response *response) {
     struct id id;
     enum err err = entry_id(request, &id);
+    bool is_plain = !entry_has_conditions(request) && !request->io->header(request, "Range");
+    err = err || is_plain ? err : check_fields(request);
     if (err) {
         return problem_done(request, response, err);
     }
     AUTO(entry_unref) struct entry *entry = NULL;
     /* A miss, a body that is not at hand or a failure: the lane finds out, with room to say what it was. */
     if (pool_peek(request->pool, &id, &entry) == OK) {
-        return answer_hit(request, response, &entry);
+        return answer_hit(request, response, is_plain, &entry);
     }
     request->reaches_out = may_reach_out(request);
     return API_LANE;
@@ -233,6 +251,7 @@ static enum api_step answer_exists(struct request *request, struct response *res
 enum api_step res_entry_head_peek(struct request *request, struct response *response) {
     struct id id;
     enum err err = entry_id(request, &id);
+    err = err ? err : check_conditions(request);
     if (err) {
         return problem_done(request, response, err);
     }

@@ -7,6 +7,7 @@ authentication the suites use a real server. A Script bends the answers to one k
     gate = origin.hold("key")          GETs of the key wait until gate.open()
     origin.fail("key", 503, "SlowDown", times=2)
     origin.cut("key", 100)             the body ends after 100 bytes, the connection with it
+    gate = origin.pause("key", 100)    the body stops after 100 bytes until gate.open()
     origin.drip("key", 1000)           about so many bytes a second
     origin.count("GET", "key")         how often it was asked
 
@@ -60,6 +61,7 @@ class Script:
         self.put_failures = []  # (status, code), one per answer to a PUT
         self.failures = []  # (status, code), one per answer
         self.cuts = []  # bytes, one per answer
+        self.pause = None  # (bytes, gate)
         self.bytes_per_second = None
         self.failed = threading.Semaphore(0)  # released by every put failure
 
@@ -69,6 +71,7 @@ class Origin:
         self.conditional = conditional  # whether it knows If-None-Match on PUT
         self.lock = threading.Lock()
         self.objects = {}  # key -> (body, content type)
+        self.fields = {}  # key -> the other header fields that a PUT left with it
         self.log = []  # (method, key)
         self.ranges = []  # (key, what Range asked for) of every GET that had one
         self.scripts = {}
@@ -130,6 +133,7 @@ class Origin:
     def put(self, key, body, content_type="application/json"):
         with self.lock:
             self.objects[key] = (body, content_type)
+            self.fields.pop(key, None)
 
     def get(self, key):
         with self.lock:
@@ -164,6 +168,13 @@ class Origin:
         with self.lock:
             self.script(key).cuts += [after_bytes] * times
 
+    def pause(self, key, after_bytes):
+        """Bodies of the key stop after so many bytes until gate.open(); what was there when the GET came is what is sent."""
+        gate = Gate()
+        with self.lock:
+            self.script(key).pause = (after_bytes, gate)
+        return gate
+
     def drip(self, key, bytes_per_second):
         with self.lock:
             self.script(key).bytes_per_second = bytes_per_second
@@ -188,6 +199,7 @@ class Origin:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: they would wait for each other's acknowledgement
     origin = None
 
     def setup(self):
@@ -235,10 +247,16 @@ class Handler(BaseHTTPRequestHandler):
         with self.origin.lock:
             script = self.origin.scripts.get(key)
             if script is None:
-                return None, None, None
+                return None, None, None, None
             failure = script.failures.pop(0) if script.failures else None
             cut = script.cuts.pop(0) if script.cuts and self.command == "GET" and failure is None else None
-            return failure, cut, script.bytes_per_second
+            return failure, cut, script.pause, script.bytes_per_second
+
+    def is_current(self, key):
+        """Whether If-Match names what is there; under the lock."""
+        asked = self.headers.get("If-Match")
+        body = self.origin.objects.get(key, (None, None))[0]
+        return asked is None or (body is not None and asked.strip('"') == hashlib.md5(body).hexdigest())
 
     def listing(self, query):
         prefix = query.get("prefix", [""])[0]
@@ -270,12 +288,13 @@ class Handler(BaseHTTPRequestHandler):
             self.note(None)
             self.listing(query)
             return
-        failure, cut, rate = self.note(key)
+        failure, cut, pause, rate = self.note(key)
         if failure:
             self.fail(*failure)
             return
         with self.origin.lock:
             body, content_type = self.origin.objects.get(key, (None, None))
+            kept = self.origin.fields.get(key, [])
         if body is None:
             self.fail(404, "NoSuchKey")
             return
@@ -295,7 +314,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             whole = body
         self.send_response(status)
-        for name, value in headers:
+        for name, value in headers + kept:
             self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -309,6 +328,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
             return
+        if pause is not None:
+            after_bytes, gate = pause
+            self.wfile.write(body[:after_bytes])
+            self.wfile.flush()
+            gate.wait()
+            body = body[after_bytes:]
         if rate is None:
             self.wfile.write(body)
             return
@@ -325,7 +350,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if not ours:
             return
-        failure, _, _ = self.note(key)
+        failure, _, _, _ = self.note(key)
         if not self.origin.conditional and self.headers.get("If-None-Match"):
             self.fail(501, "NotImplemented")
             return
@@ -344,9 +369,15 @@ class Handler(BaseHTTPRequestHandler):
             gate.wait()
         with self.origin.lock:
             exists = key in self.origin.objects
-        refused = exists and self.headers.get("If-None-Match") == "*"
+            refused = (exists and self.headers.get("If-None-Match") == "*") or not self.is_current(key)
         if key is not None and not refused:
             self.origin.put(key, body, self.headers.get("Content-Type", "binary/octet-stream"))
+            with self.origin.lock:
+                self.origin.fields[key] = [
+                    (name, value)
+                    for name, value in self.headers.items()
+                    if name.lower().startswith("x-amz-meta-") or name.lower() == "content-encoding"
+                ]
         if gate:
             gate.answered.set()
         if refused:
@@ -358,10 +389,15 @@ class Handler(BaseHTTPRequestHandler):
         key, _, ours = self.key()
         if not ours:
             return
-        failure, _, _ = self.note(key)
+        failure, _, _, _ = self.note(key)
         if failure:
             self.fail(*failure)
             return
         with self.origin.lock:
-            self.origin.objects.pop(key, None)
-        self.plain(204)
+            refused = not self.is_current(key)
+            if not refused:
+                self.origin.objects.pop(key, None)
+        if refused:
+            self.fail(412, "PreconditionFailed")
+        else:
+            self.plain(204)
