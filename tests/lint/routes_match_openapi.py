@@ -5,8 +5,11 @@ usage: routes_match_openapi.py [DUMP_ROUTES_PROGRAM OPENAPI_YAML]
 
 Without arguments: the newest tests/unit/api/dump_routes below build/, and the openapi.yaml of this tree.
 
+Of each problem openapi.yaml has one example, at the status and with the title and `retryable` that the service answers,
+and the schema of that status lists its type.
+
 Also holds openapi.yaml to the house rules: no `default` response, every object schema closed, every $ref leads
-somewhere.
+somewhere, every operation says its scope, and says 401 unless the scope is open.
 """
 import glob
 import os
@@ -20,16 +23,20 @@ INNER = {
     "urn:lailad:problem:superseded",  # ends a fill, which has no client
 }
 
+SCOPES = ("open", "read", "write", "admin")
+PROBLEM = "application/problem+json"
 METHODS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")
 
 
 def served(program):
-    """What the program says: {(method, path): facts} and the set of problem types."""
-    routes, problems = {}, set()
+    """What the program says: {(method, path): facts} and {problem type: (status, retryable, title)}."""
+    routes, problems = {}, {}
     for line in subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines():
         what, *rest = line.split()
         if what == "problem":
-            problems.update(set(rest) - INNER)
+            name, status, retryable, *title = rest
+            if name not in INNER:
+                problems[name] = (int(status), retryable == "true", " ".join(title))
         else:
             method, path, operation, scope, body, *query = rest
             routes[method, path] = (operation, scope, body, frozenset(query))
@@ -75,6 +82,11 @@ def walk(node, path, visit):
             walk(value, f"{path}/{index}", visit)
 
 
+def is_closed(node):
+    """Whether a schema lets no member pass that nobody described."""
+    return node.get("unevaluatedProperties") is False or node.get("additionalProperties", True) is not True
+
+
 def house_rules(document):
     complaints = []
 
@@ -88,13 +100,92 @@ def house_rules(document):
                 complaints.append(f"{path}: {node['$ref']} leads nowhere")
         if path.endswith("/responses") and "default" in node:
             complaints.append(f"{path}: a default response")
-        if node.get("type") == "object" and node.get("additionalProperties", True) is True:
+        kind = node.get("type", ())
+        is_object = "object" in (kind if isinstance(kind, list) else [kind]) or isinstance(node.get("properties"), dict)
+        if is_object and not path.endswith("/properties") and not is_closed(node) and path not in closed_from_outside:
             complaints.append(f"{path}: the object schema is open")
+        for index, _ in enumerate(node.get("allOf", ()) if node.get("unevaluatedProperties") is False else ()):
+            closed_from_outside.add(f"{path}/allOf/{index}")
 
+    closed_from_outside = set()
     walk(document, "#", visit)
-    operations = [o["operationId"] for i in document["paths"].values() for m, o in i.items() if m in METHODS]
-    for name in sorted({o for o in operations if operations.count(o) > 1}):
-        complaints.append(f"operationId {name} is there twice")
+    operations = {}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in METHODS:
+                name = f"{method.upper()} {path}"
+                complaints += operation_rules(name, operation)
+                operations.setdefault(operation["operationId"], []).append(name)
+    for operation_id, names in sorted(operations.items()):
+        if len(names) > 1:
+            complaints.append(f"operationId {operation_id} is there twice: {', '.join(names)}")
+    return complaints
+
+
+def operation_rules(name, operation):
+    scope = operation.get("x-scope")
+    if scope not in SCOPES:
+        return [f"{name}: x-scope is {scope}, not one of {', '.join(SCOPES)}"]
+    complaints = []
+    is_open = scope == "open"
+    if (operation.get("security") == []) != is_open:
+        complaints.append(f"{name}: the scope is {scope}, and security says otherwise")
+    if not is_open and "401" not in operation["responses"]:
+        complaints.append(f"{name}: the scope is {scope}, and 401 is not listed")
+    for status in operation["responses"]:
+        if not (len(status) == 3 and status.isdigit()):
+            complaints.append(f"{name}: {status} is no status")
+    return complaints
+
+
+def all_responses(document):
+    """(where, status, response) of every response there is."""
+    outside = document.get("x-without-operation", {}).get("responses", {})
+    places = [("x-without-operation", outside)] + [
+        (f"{method.upper()} {path}", operation["responses"])
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+    for where, responses in places:
+        for status, response in responses.items():
+            yield where, int(status), resolve(document, response)
+
+
+def enum_of(document, schema):
+    """The problem types that a response's schema lets through."""
+    schema = resolve(document, schema)
+    for part in schema.get("allOf", [schema]):
+        kinds = resolve(document, part).get("properties", {}).get("type", {}).get("enum")
+        if kinds:
+            return set(kinds)
+    return set()
+
+
+def problem_rules(document, problems):
+    """The closed list, its examples, and the list of each status say the same as the service."""
+    complaints = []
+    listed = set(document["components"]["schemas"]["ProblemType"]["enum"])
+    for name in sorted(problems.keys() ^ listed):
+        complaints.append(f"{name} is {'not' if name in problems else 'only'} in openapi.yaml")
+    shown = {}
+    done = set()  # most responses are one object under many operations
+    for where, status, response in all_responses(document):
+        media = response.get("content", {}).get(PROBLEM)
+        if media is None or (id(response), status) in done:
+            continue
+        done.add((id(response), status))
+        expected = {name for name, facts in problems.items() if facts[0] == status}
+        if enum_of(document, media["schema"]) != expected:
+            complaints.append(f"{where}: of the types of {status} only one side has {sorted(enum_of(document, media['schema']) ^ expected)}")
+        for example in media.get("examples", {}).values():
+            value = example["value"]
+            shown.setdefault(value["type"], set()).add((value["status"], value["retryable"], value["title"]))
+            if value["status"] != status:
+                complaints.append(f"{where}: the example of {value['type']} stands at {status}")
+    for name, facts in problems.items():
+        if shown.get(name) != {facts}:
+            complaints.append(f"{name}: the service says {facts}, its example in openapi.yaml {shown.get(name)}")
     return complaints
 
 
@@ -123,9 +214,7 @@ def main():
             complaints.append(f"{name} is described and not served")
         elif table[key] != contract[key]:
             complaints.append(f"{name}: the table says {table[key]}, openapi.yaml {contract[key]}")
-    enum = document["components"]["schemas"]["ProblemType"]["enum"]
-    for name in sorted(problems ^ set(enum)):
-        complaints.append(f"{name} is {'not ' if name in problems else 'only '}in openapi.yaml")
+    complaints += problem_rules(document, problems)
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     print(f"{len(table)} routes, {len(problems)} problems, {len(complaints)} complaints")

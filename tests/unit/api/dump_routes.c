@@ -1,7 +1,9 @@
 /* dump_routes.c - prints what the service serves, for tests/lint/routes_match_openapi.py.
  *
- * A line a route: method, path, operation, scope, body rule, query parameters. A line a problem: "problem" and its type.
+ * A line a route: method, path, operation, scope, body rule, query parameters. A line a problem: "problem", its type,
+ * status, whether it is retryable, its title.
  */
+#include "api/problem.h"
 #include "api/routes.h"
 
 #include <stdio.h>
@@ -22,7 +24,10 @@ int main(void) {
         printf("\n");
     }
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
-        printf("problem urn:lailad:problem:%s\n", reason_slug((enum reason)reason));
+        enum err kind = reason_kind((enum reason)reason);
+        printf("problem urn:lailad:problem:%s %u %s %s\n", reason_slug((enum reason)reason),
+               problem_status(kind), err_retryable(kind) ? "true" : "false",
+               reason_title((enum reason)reason));
     }
     return 0;
 }
