@@ -143,6 +143,8 @@ void response_not_modified(struct response *response);
 void response_header(struct response *response, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 /* The same for a value that is text already. */
 void response_header_text(struct response *response, const char *name, const char *text);
+/* Adds a field's name to Vary. */
+void response_vary(struct response *response, const char *name);
 const char *response_get_header(const struct response *response, const char *name);
 
 /* ---- the route table ---- */

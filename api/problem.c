@@ -112,6 +112,9 @@ static json_t *problem_object(const struct fault *fault, enum err kind, unsigned
     if (fits && extra && extra->has_deleted) {
         fits = json_put(problem, "deleted", json_integer((json_int_t)extra->deleted));
     }
+    if (fits && extra && extra->pools) {
+        fits = json_object_set(problem, "pools", extra->pools) == 0;
+    }
     fits = fits && json_put(problem, "retryable", json_boolean(err_retryable(kind)));
     if (!fits) {
         json_decref(problem);

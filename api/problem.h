@@ -9,6 +9,8 @@
 #include "api/handler.h"
 #include "pools/chain/chain.h"
 
+#include <jansson.h>
+
 unsigned problem_status(enum err kind);
 
 /* What a problem may say beyond the fault. Zero = nothing. */
@@ -18,6 +20,7 @@ struct problem_extra {
     unsigned report_count;
     bool has_deleted;
     uint64_t deleted;
+    json_t *pools; /* what /readyz saw, borrowed; NULL = not shown */
 };
 
 /* Replaces whatever the response held. extra NULL = nothing. */

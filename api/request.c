@@ -77,6 +77,19 @@ void request_init(struct request *request, const struct request_io *io, struct a
     request->kept_free = NULL;
 }
 
+/* What the path takes, whoever asks and whatever the query says: a browser asks so before it sends what needs a token, and whether the pool is
+ * there is for the request itself to learn. */
+static enum api_step answer_options(struct request *request, struct response *response, const char *allow) {
+    if (request->body_length) {
+        return problem_done(request, response,
+                            op_fail(&request->op, REASON_INVALID_REQUEST, "no body is expected here"));
+    }
+    response->status = 204;
+    response_header_text(response, "Allow", allow);
+    response_header_text(response, "Cache-Control", "no-store");
+    return API_DONE;
+}
+
 enum api_step api_route(struct request *request, struct response *response, const char *raw_target) {
     struct op *op = &request->op;
     enum err err = target_parse(op, raw_target, strlen(raw_target), &request->target);
@@ -95,6 +108,9 @@ enum api_step api_route(struct request *request, struct response *response, cons
         return API_DONE;
     }
     request->route = route;
+    if (request->method == METHOD_OPTIONS) {
+        return answer_options(request, response, allow.data);
+    }
     err = check_query(request, route);
     err = err ? err : check_body_head(request, route);
     return err ? problem_done(request, response, err) : API_LANE;

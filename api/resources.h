@@ -6,7 +6,12 @@
 #include "api/handler.h"
 
 /* res_service.c */
+enum api_step res_service_peek(struct request *request, struct response *response);
 enum api_step res_livez_peek(struct request *request, struct response *response);
+enum api_step res_readyz_peek(struct request *request, struct response *response);
+
+/* res_openapi.c */
+enum api_step res_openapi_peek(struct request *request, struct response *response);
 
 /* res_pools.c */
 enum api_step res_pools_list(struct request *request, struct response *response);

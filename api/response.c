@@ -116,6 +116,24 @@ void response_header_text(struct response *response, const char *name, const cha
     }
 }
 
+void response_vary(struct response *response, const char *name) {
+    for (unsigned i = 0; i < response->header_count; i++) {
+        struct response_header *header = &response->header[i];
+        if (strcasecmp(header->name, "Vary") != 0) {
+            continue;
+        }
+        size_t bytes = strlen(header->value) + 2 + strlen(name);
+        char *value = reserve_value(response, bytes); /* moves the old one along */
+        if (value) {
+            snprintf(value, bytes + 1, "%s, %s", header->value, name);
+            buf_commit(&response->header_text, bytes + 1);
+            header->value = value;
+        }
+        return;
+    }
+    response_header_text(response, "Vary", name);
+}
+
 const char *response_get_header(const struct response *response, const char *name) {
     for (unsigned i = 0; i < response->header_count; i++) {
         if (strcasecmp(response->header[i].name, name) == 0) {

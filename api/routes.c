@@ -54,6 +54,18 @@ static const struct route table[] = {
     ROUTE(HEAD,   OPENAPI,     "headOpenapi",     OPEN,  REFUSED,   res_openapi_peek,    NULL,                no_query),
     ROUTE(GET,    "/livez",    "getLivez",        OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
     ROUTE(HEAD,   "/livez",    "headLivez",       OPEN,  REFUSED,   res_livez_peek,      NULL,                no_query),
+    /* Answered from this table, see request.c. */
+    ROUTE(OPTIONS, ENTRY,         "optionsEntry",      OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, ENTRY_BY_ID,   "optionsEntryById",  OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, ENTRIES,       "optionsEntries",    OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, PROXY_TO,      "optionsProxyTo",    OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, POOL,          "optionsPool",       OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, "/pools",      "optionsPools",      OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, "/chain",      "optionsChain",      OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, "/",           "optionsService",    OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, "/readyz",     "optionsReadyz",     OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, OPENAPI,       "optionsOpenapi",    OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, "/livez",      "optionsLivez",      OPEN, REFUSED, NULL, NULL, no_query),
 };
 /* clang-format on */
 
@@ -105,24 +117,36 @@ static bool is_known_elsewhere(enum http_method method, const char *method_text)
            strcmp(method_text, "CONNECT") == 0;
 }
 
-enum err routes_find(struct op *op, enum http_method method, const char *method_text,
-                     const struct target *target, const struct route **ret_route, struct buf *ret_allow) {
-    bool path_exists = false;
+/* Every method of the path, once each: the table has no pair twice. */
+static enum err list_methods(struct op *op, const struct target *target, struct buf *ret_allow) {
     for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
-        if (!matches(table[i].pattern, target)) {
-            continue;
-        }
-        if (table[i].method == method) {
-            *ret_route = &table[i];
-            return OK;
-        }
-        if (buf_printf(ret_allow, "%s%s", path_exists ? ", " : "", routes_method_name(table[i].method)) !=
-            OK) {
+        if (matches(table[i].pattern, target) && buf_printf(ret_allow, "%s%s", ret_allow->size ? ", " : "",
+                                                            routes_method_name(table[i].method)) != OK) {
             return op_no_memory(op);
         }
-        path_exists = true;
     }
-    if (!path_exists) {
+    return OK;
+}
+
+enum err routes_find(struct op *op, enum http_method method, const char *method_text,
+                     const struct target *target, const struct route **ret_route, struct buf *ret_allow) {
+    const struct route *route = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(table) && !route; i++) {
+        route = table[i].method == method && matches(table[i].pattern, target) ? &table[i] : NULL;
+    }
+    if (route && method != METHOD_OPTIONS) {
+        *ret_route = route;
+        return OK;
+    }
+    enum err err = list_methods(op, target, ret_allow);
+    if (err) {
+        return err;
+    }
+    if (route) {
+        *ret_route = route;
+        return OK;
+    }
+    if (!ret_allow->size) {
         return op_fail(op, REASON_ROUTE_NOT_FOUND, "nothing is served under this path");
     }
     if (!is_known_elsewhere(method, method_text)) {

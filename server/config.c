@@ -3,6 +3,7 @@
 
 #include "server/address.h"
 #include "server/config_parts.h"
+#include "server/origin.h"
 #include "server/params.h"
 #include "server/text_file.h"
 #include "server/token_file.h"
@@ -40,6 +41,7 @@ void config_free(struct config *config) {
     free(config->chain_text);
     free_names(config->rest_secrets, config->rest_secret_count);
     free_names(config->allowed_hosts, config->allowed_host_count);
+    free_names(config->cors_origins, config->cors_origin_count);
     free(config);
 }
 
@@ -190,6 +192,27 @@ static bool read_names(const struct reading *reading, const struct toml_node *no
     return true;
 }
 
+/* A list of origins, or "*". */
+static bool read_origins(const struct reading *reading, const struct toml_node *node) {
+    struct config *config = reading->config;
+    struct toml_node only = *node; /* "*" as a list of one */
+    only.next = NULL;
+    const struct toml_node list = {.key = node->key, .line = node->line, .kind = TOML_LIST, .first = &only};
+    bool is_any = node->kind == TOML_TEXT && strcmp(node->text, "*") == 0;
+    if (!read_names(reading, is_any ? &list : node, &config->cors_origins, &config->cors_origin_count)) {
+        return false;
+    }
+    for (size_t i = 0; !is_any && i < config->cors_origin_count; i++) {
+        if (!origin_is_valid(config->cors_origins[i])) {
+            return complain(reading->complaint, reading->file, node->line,
+                            "cors_origins: expected \"*\" or a list of origins as browsers send them, like "
+                            "\"https://app.example\" (found \"%.100s\")",
+                            config->cors_origins[i]);
+        }
+    }
+    return true;
+}
+
 static bool read_key(const struct reading *reading, const struct toml_node *node) {
     if (strcmp(node->key, "chain") == 0) {
         return config_read_chain(reading, node);
@@ -203,6 +226,9 @@ static bool read_key(const struct reading *reading, const struct toml_node *node
     if (strcmp(node->key, "allowed_hosts") == 0) {
         return read_names(reading, node, &reading->config->allowed_hosts,
                           &reading->config->allowed_host_count);
+    }
+    if (strcmp(node->key, "cors_origins") == 0) {
+        return read_origins(reading, node);
     }
     if (is_param(node->key)) {
         return read_param(reading, node);

@@ -30,6 +30,8 @@ struct config {
     size_t rest_secret_count;
     char **allowed_hosts; /* NULL-terminated; NULL = not configured */
     size_t allowed_host_count;
+    char **cors_origins; /* NULL-terminated; NULL = not configured. "*" stands alone and means any */
+    size_t cors_origin_count;
 };
 
 /* NULL and a complaint when anything is wrong. */

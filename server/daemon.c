@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct daemon {
     struct flights *flights;
     struct api api;
     struct auth *auth;
+    struct cors cors;
     struct reaper *reaper;
     struct exchanges *exchanges;
     struct listener *listener;
@@ -164,6 +166,17 @@ static const char *const *hosts_of(const struct daemon *daemon) {
     return configured ? (const char *const *)configured : auth_is_open(daemon->auth) ? NULL : SCREEN_ANY_HOST;
 }
 
+/* NULL = off. */
+static const struct cors *cors_of(struct daemon *daemon) {
+    char **origins = daemon->config->cors_origins;
+    if (!origins || !origins[0]) {
+        return NULL;
+    }
+    bool is_any = strcmp(origins[0], "*") == 0;
+    daemon->cors = (struct cors){.origins = is_any ? NULL : (const char *const *)origins};
+    return &daemon->cors;
+}
+
 static bool start_requests(struct daemon *daemon, const struct daemon_options *options,
                            struct complaint *error) {
     daemon->api = (struct api){
@@ -192,6 +205,7 @@ static bool start_requests(struct daemon *daemon, const struct daemon_options *o
         .reaper = daemon->reaper,
         .auth = daemon->auth,
         .hosts = hosts_of(daemon),
+        .cors = cors_of(daemon),
         .access_log = settings_flag(daemon->config->params, "access_log"),
         .step_timeout_ns = seconds_of(daemon, "step_timeout_s"),
         .pipe_bytes = number_of(daemon, "pipe_bytes"),

@@ -9,6 +9,7 @@
 #include "api/handler.h"
 #include "pools/base/executor.h"
 #include "server/auth.h"
+#include "server/cors.h"
 #include "server/reaper.h"
 
 #include <microhttpd.h>
@@ -22,6 +23,7 @@ struct exchanges_config {
     struct reaper *reaper;
     const struct auth *auth;
     const char *const *hosts; /* see screen.h */
+    const struct cors *cors;  /* NULL = no page of another site may read anything */
     bool access_log;
     uint64_t step_timeout_ns; /* one step of a handler on a lane */
     size_t pipe_bytes;        /* per exchange and direction */

@@ -81,14 +81,47 @@ static uint64_t body_bytes(const struct response *response) {
     return 0;
 }
 
+/* ---- pages of other sites ---- */
+
+static struct cors_ask cors_ask_of(const struct exchange *exchange) {
+    const struct headers *headers = &exchange->headers;
+    const struct header_field *origin = headers_find(headers, "Origin");
+    return (struct cors_ask){
+        .origin = origin ? origin->value : NULL,
+        .origin_bytes = origin ? origin->value_bytes : 0,
+        .is_preflight = origin && exchange->request.method == METHOD_OPTIONS &&
+                        headers_find(headers, "Access-Control-Request-Method"),
+    };
+}
+
+bool exchange_has_own_answer(const struct exchange *exchange) {
+    const struct cors *cors = exchange->set->config.cors;
+    if (!cors) {
+        return false;
+    }
+    struct cors_ask ask = cors_ask_of(exchange);
+    return ask.origin && cors_names(cors, ask.origin, ask.origin_bytes);
+}
+
+static void describe_for_pages(struct exchange *exchange) {
+    if (exchange->set->config.cors) {
+        struct cors_ask ask = cors_ask_of(exchange);
+        cors_describe(exchange->set->config.cors, &ask, &exchange->response);
+    }
+}
+
+/* ---- queueing ---- */
+
 /* Whether the reply depends on the entry alone, so that it may stay with it. */
 static bool may_keep(const struct exchange *exchange) {
     const struct response *response = &exchange->response;
     return response->reusable && response->body_kind == BODY_ENTRY && response->status == MHD_HTTP_OK &&
-           exchange->request.method == METHOD_GET && !response->close_after;
+           exchange->request.method == METHOD_GET && !response->close_after &&
+           !exchange_has_own_answer(exchange);
 }
 
 static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
+    describe_for_pages(exchange);
     struct reply_options options = {
         .is_head = exchange->request.method == METHOD_HEAD,
         .close_after = closing,
@@ -153,6 +186,7 @@ void exchange_answer_by_hand(struct exchange *exchange) {
     buf_init(&text, RESPONSE_HEADER_BYTES + RESPONSE_TEXT_MOST_BYTES);
     exchange->state = EXCHANGE_LINGER;
     exchange->status = response->status;
+    describe_for_pages(exchange);
     if (reply_format(response, &text) == OK) {
         /* The socket has sent nothing for this request, so a short answer fits into its buffer. */
         ssize_t sent = send(socket_of(exchange), text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);

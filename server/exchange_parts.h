@@ -162,6 +162,8 @@ struct shelf *exchange_shelf(struct exchanges *set);
 bool exchanges_are_hurrying(struct exchanges *set);
 
 /* ---- exchange_answer.c ---- */
+/* Whether the answer depends on who asks (a page of a configured origin), so that it may not be kept. */
+bool exchange_has_own_answer(const struct exchange *exchange);
 /* Queues response as the answer; state ANSWER. */
 enum MHD_Result exchange_queue(struct exchange *exchange);
 /* Queues when the answer is known, else parks; MHD_NO when that is not possible. */

@@ -29,7 +29,8 @@ static const char *find_header(const struct request *request, const char *name) 
 
 static bool has_prepared(const struct request *request, const struct entry *entry) {
     const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
-    return reply_is_kept(entry) && !atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
+    return reply_is_kept(entry) && !atomic_load_explicit(&exchange->set->draining, memory_order_relaxed) &&
+           !exchange_has_own_answer(exchange);
 }
 
 static bool may(const struct request *request, enum scope scope) {

@@ -100,7 +100,8 @@ static struct MHD_Response *reply_body(struct response *response, const struct r
 
 /* What a client can do without. */
 static bool is_hint(const char *name) {
-    return strcmp(name, "Location") == 0 || strcmp(name, "Link") == 0 || strcmp(name, "Cache-Status") == 0;
+    return strcmp(name, "Location") == 0 || strcmp(name, "Link") == 0 || strcmp(name, "Cache-Status") == 0 ||
+           strcmp(name, "Access-Control-Expose-Headers") == 0;
 }
 
 static bool all_fits(const struct response *response, size_t room_bytes) {

@@ -16,7 +16,7 @@ struct reply_options {
     bool is_head;
     bool close_after;
     size_t
-        room_bytes; /* for the header; where it is short, hints (Location, Link, Cache-Status) are left out. 0 = not known: all */
+        room_bytes; /* for the header; where it is short, hints (Location, Link, Cache-Status, Access-Control-Expose-Headers) are left out. 0 = not known: all */
     MHD_ContentReaderCallback reader; /* pulls BODY_SOURCE */
     void *reader_context;
 };

@@ -115,6 +115,7 @@ enum err {
     X(REASON_BUSY, ERR_BUSY, "busy", "The service is busy")                                                  \
     X(REASON_LOADING, ERR_BUSY, "pool-loading", "The pool is still loading")                                 \
     X(REASON_DRAINING, ERR_BUSY, "draining", "The service is shutting down")                                 \
+    X(REASON_NOT_READY, ERR_BUSY, "not-ready", "The service is not ready")                                   \
     X(REASON_POOL_POISONED, ERR_BUSY, "pool-poisoned", "The pool must be opened again")                      \
     X(REASON_THROTTLED, ERR_THROTTLED, "tier-throttled", "A tier asked us to slow down")                     \
     X(REASON_TIMEOUT, ERR_TIMEOUT, "tier-timeout", "A tier did not answer in time")                          \

@@ -330,10 +330,14 @@ END_TEST
 START_TEST(methods) {
     const struct answer *answer = call("POST", "/pools/alpha/entries/a");
     expect_problem(answer, 405, "method-not-allowed");
-    ck_assert_str_eq(answer_field(answer, "Allow"), "GET, HEAD, PUT, DELETE");
+    ck_assert_str_eq(answer_field(answer, "Allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
     answer = call("OPTIONS", "/pools");
-    expect_problem(answer, 405, "method-not-allowed");
-    ck_assert_str_eq(answer_field(answer, "Allow"), "GET, HEAD, POST");
+    ck_assert_uint_eq(answer->status, 204);
+    ck_assert_str_eq(answer_field(answer, "Allow"), "GET, HEAD, POST, OPTIONS");
+    answer = call("OPTIONS", "/pools/nobody/entry?id=x&unknown=y");
+    ck_assert_uint_eq(answer->status, 204);
+    ck_assert_str_eq(answer_field(answer, "Allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
+    expect_problem(call("OPTIONS", "/none"), 404, "route-not-found");
     ck_assert_uint_eq(call("PATCH", "/chain")->status, 405);
     expect_problem(call("BREW", "/chain"), 501, "method-unknown");
     expect_problem(call("BREW", "/none"), 404, "route-not-found");
@@ -341,7 +345,7 @@ START_TEST(methods) {
 END_TEST
 
 START_TEST(paths) {
-    static const char *const none[] = {"/",
+    static const char *const none[] = {"//",
                                        "/pools/",
                                        "/pools/alpha/",
                                        "/pools//entries",
