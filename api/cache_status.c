@@ -31,6 +31,9 @@ static size_t format_member(const struct tier_report *report, char ret_text[MEMB
     case TIER_MISS:
         snprintf(what, sizeof what, "fwd=uri-miss");
         break;
+    case TIER_PASSED:
+        snprintf(what, sizeof what, "fwd=request");
+        break;
     case TIER_PARTIAL:
         snprintf(what, sizeof what, "fwd=partial");
         break;

@@ -53,6 +53,7 @@ enum err generation_judge_change(struct request *request, uint64_t generation, u
     switch (condition.kind) {
     case CONDITION_NONE:
     case CONDITION_PRESENT: /* the wiring always exists */
+    case CONDITION_CACHED:  /* no header says so */
         break;
     case CONDITION_ABSENT:
         holds = false;

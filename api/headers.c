@@ -185,6 +185,8 @@ void headers_cache_control(const char *value, struct cache_directives *ret_direc
             ret_directives->only_if_cached = true;
         } else if (bytes == 8 && strncasecmp(value, "no-store", bytes) == 0) {
             ret_directives->no_store = true;
+        } else if (bytes == 8 && strncasecmp(value, "no-cache", bytes) == 0) {
+            ret_directives->no_cache = true;
         }
         value += strcspn(value, ",");
     }

@@ -27,8 +27,9 @@ bool headers_prefers_json(const char *accept);
 struct cache_directives {
     bool only_if_cached;
     bool no_store;
+    bool no_cache;
 };
-/* Request Cache-Control; unknown directives are ignored. */
+/* Request Cache-Control; unknown directives are ignored. Pragma is not looked at (RFC 9111, 5.4: deprecated). */
 void headers_cache_control(const char *value, struct cache_directives *ret_directives);
 
 /* Content-Digest or Repr-Digest (RFC 9530): the sha-256 when it is among the algorithms. Others are ignored, but the field must be

@@ -40,7 +40,7 @@ static enum api_step answer_hit(struct request *request, struct response *respon
             return problem_done(request, response, err);
         }
         if (not_modified) {
-            entry_not_modified(response, meta, ENTRY_FOR_GET);
+            entry_not_modified(request, response, meta, ENTRY_FOR_GET);
             cache_status_hit(response, request->pool->nickname);
             return API_DONE;
         }
@@ -53,7 +53,7 @@ static enum api_step answer_hit(struct request *request, struct response *respon
         response->status = 200;
         response->content_length = meta->size_bytes;
     } else {
-        entry_describe(response, meta, ENTRY_FOR_GET);
+        entry_describe(request, response, meta, ENTRY_FOR_GET);
         cache_status_hit(response, request->pool->nickname);
     }
     if (is_part) {
@@ -84,6 +84,16 @@ static bool may_reach_out(struct request *request) {
     return is_remote;
 }
 
+/* no-cache: the lane finds out what there is beyond a cached copy. An entry of the pool's own needs no look at the field. */
+static bool asks_past(const struct request *request, const struct entry *entry) {
+    if (entry->meta.hold != HOLD_CACHED) {
+        return false;
+    }
+    struct cache_directives directives;
+    headers_cache_control(request->io->header(request, "Cache-Control"), &directives);
+    return directives.no_cache;
+}
+
 enum api_step res_entry_get_peek(struct request *request, struct response *response) {
     struct id id;
     enum err err = entry_id(request, &id);
@@ -94,7 +104,7 @@ enum api_step res_entry_get_peek(struct request *request, struct response *respo
     }
     AUTO(entry_unref) struct entry *entry = NULL;
     /* A miss, a body that is not at hand or a failure: the lane finds out, with room to say what it was. */
-    if (pool_peek(request->pool, &id, &entry) == OK) {
+    if (pool_peek(request->pool, &id, &entry) == OK && !asks_past(request, entry)) {
         return answer_hit(request, response, is_plain, &entry);
     }
     request->reaches_out = may_reach_out(request);
@@ -125,6 +135,7 @@ static enum err start_read(struct request *request, const struct cache_directive
     }
     struct chain_read_options options = {.local_only = directives->only_if_cached,
                                          .no_store = directives->no_store,
+                                         .refresh = directives->no_cache,
                                          .wants_part = ask.is_part,
                                          .part_over_bytes = api->range_fill_most_bytes};
     return chain_read_start(api->flights, &request->op, tiers, &id, &options, request->waker, ret_read);
@@ -138,7 +149,9 @@ static enum api_step answer_failed_read(struct request *request, struct response
                                         const struct chain_read *read,
                                         const struct cache_directives *directives, enum err kind) {
     if (kind == ERR_NOT_FOUND && directives->only_if_cached) {
-        kind = op_fail(&request->op, REASON_NOT_CACHED, "the pool itself does not have the entry");
+        kind = op_fail(&request->op, REASON_NOT_CACHED,
+                       directives->no_cache ? "the pool itself has no entry of its own"
+                                            : "the pool itself does not have the entry");
     } else if (kind == ERR_NOT_FOUND) {
         kind = op_fail(&request->op, REASON_ENTRY_NOT_FOUND, "no tier of the chain has the entry");
     }
@@ -172,7 +185,7 @@ static enum api_step answer_read(struct request *request, struct response *respo
     const struct tier_report *reports = NULL;
     unsigned report_count = chain_read_reports(read, &reports);
     if (not_modified) {
-        entry_not_modified(response, meta, ENTRY_FOR_GET);
+        entry_not_modified(request, response, meta, ENTRY_FOR_GET);
         cache_status_reports(response, reports, report_count);
         return API_DONE;
     }
@@ -190,7 +203,7 @@ static enum api_step answer_read(struct request *request, struct response *respo
     if (err) {
         return err == ERR_AGAIN ? API_LANE : answer_failed_read(request, response, read, directives, err);
     }
-    entry_describe(response, meta, ENTRY_FOR_GET);
+    entry_describe(request, response, meta, ENTRY_FOR_GET);
     if (is_part) {
         entry_describe_part(response, meta, &part);
     }
@@ -240,9 +253,9 @@ static enum api_step answer_exists(struct request *request, struct response *res
         return problem_done(request, response, err);
     }
     if (not_modified) {
-        entry_not_modified(response, meta, ENTRY_FOR_HEAD);
+        entry_not_modified(request, response, meta, ENTRY_FOR_HEAD);
     } else {
-        entry_describe(response, meta, ENTRY_FOR_HEAD);
+        entry_describe(request, response, meta, ENTRY_FOR_HEAD);
     }
     cache_status_local(response, request->pool->nickname, true);
     return API_DONE;

@@ -45,6 +45,10 @@ enum err condition_check(struct op *op, const struct condition *condition, const
         return current && any_tag_matches(condition, current)
                    ? op_fail(op, REASON_PRECONDITION_FAILED, "the entry has this entity tag")
                    : OK;
+    case CONDITION_CACHED:
+        return current && current->hold == HOLD_CACHED
+                   ? OK
+                   : op_fail(op, REASON_PRECONDITION_FAILED, "the pool has no cached copy of the entry");
     }
     return op_fail(op, REASON_INTERNAL, "an unknown kind of precondition");
 }

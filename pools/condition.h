@@ -13,10 +13,11 @@
 
 enum condition_kind {
     CONDITION_NONE,
-    CONDITION_ABSENT,    /* If-None-Match: * */
-    CONDITION_PRESENT,   /* If-Match: * */
-    CONDITION_MATCH,     /* If-Match: "a", "b": present with one of the tags */
-    CONDITION_NONE_MATCH /* If-None-Match: "a", "b": absent or with another tag */
+    CONDITION_ABSENT,     /* If-None-Match: * */
+    CONDITION_PRESENT,    /* If-Match: * */
+    CONDITION_MATCH,      /* If-Match: "a", "b": present with one of the tags */
+    CONDITION_NONE_MATCH, /* If-None-Match: "a", "b": absent or with another tag */
+    CONDITION_CACHED      /* present and a cached copy: no client can ask for it, see pool_drop_copy */
 };
 
 struct condition {

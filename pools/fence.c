@@ -41,6 +41,14 @@ enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fen
     return fence->is_raised ? OK : op_no_memory(op);
 }
 
+#define FAVOURED (UINT64_C(1) << 63)
+
+void fence_favour(struct fence_table *table, struct fence *fence) {
+    mutex_lock(&table->mutex);
+    fence->raised_number |= FAVOURED;
+    mutex_unlock(&table->mutex);
+}
+
 void fence_settling(struct fence_table *table, struct fence *fence) {
     mutex_lock(&table->mutex);
     if (fence->is_raised && !atomic_load(&fence->in_settling)) {

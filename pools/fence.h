@@ -45,7 +45,7 @@ struct fence {
     atomic_bool in_settling;
     bool is_raised;
     uint64_t settling_number; /* its place in that order, 0 before; under the mutex */
-    uint64_t raised_number;   /* likewise */
+    uint64_t raised_number;   /* likewise; a favoured fence's is above all others */
 };
 
 void fence_table_init(struct fence_table *table);
@@ -54,6 +54,9 @@ void fence_table_fini(struct fence_table *table); /* no fence may be raised */
 /* ERR_NO_MEMORY recorded; then the fence is not raised and the caller must not fill. Several fences may stand on one key. */
 enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fence,
                      const struct id *id) MUST_USE;
+/* A refresh asks past the copies that plain reads may still be spreading, even those that began after it: it counts as raised after every
+ * fence that is not favoured. Right after fence_raise. */
+void fence_favour(struct fence_table *table, struct fence *fence);
 /* State 2. Must happen before any reader can see the end of the body. */
 void fence_settling(struct fence_table *table, struct fence *fence);
 /* State 3; legal on a fence that was never raised. */
@@ -66,7 +69,7 @@ void fence_break_all(struct fence_table *table);
 void fence_break_older(struct fence_table *table, const struct fence *fence);
 bool fence_holds(const struct fence *fence);
 
-/* Whether a fill of the key is in state 2: then a peek must answer ERR_AGAIN instead of NOT_FOUND. */
+/* Whether a fill of the key is in state 2: then a peek must answer ERR_AGAIN. */
 bool fence_is_settling(struct fence_table *table, const struct id *id);
 /* Waits, within the op and at most FENCE_WAIT_MOST_NS, until no fill of the key is in state 2. Request lanes only. */
 #define FENCE_WAIT_MOST_NS (UINT64_C(10) * 1000000000)

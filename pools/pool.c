@@ -117,11 +117,13 @@ enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_en
     if (!pool->ops->peek) {
         return ERR_AGAIN;
     }
+    if (fence_is_settling(&pool->fences,
+                          id)) { /* first: a copy that settles after the look was not promised before it */
+        return ERR_AGAIN;
+    }
     enum err err = pool->ops->peek(pool, id, ret_entry);
     if (err == OK) {
         POOL_COUNT(pool, hits);
-    } else if (err == ERR_NOT_FOUND && fence_is_settling(&pool->fences, id)) {
-        return ERR_AGAIN;
     }
     return err;
 }
@@ -130,8 +132,7 @@ enum err pool_peek_meta(struct pool *pool, const struct id *id, struct meta *ret
     if (!pool->ops->peek_meta) {
         return ERR_AGAIN;
     }
-    enum err err = pool->ops->peek_meta(pool, id, ret_meta);
-    return err == ERR_NOT_FOUND && fence_is_settling(&pool->fences, id) ? ERR_AGAIN : err;
+    return fence_is_settling(&pool->fences, id) ? ERR_AGAIN : pool->ops->peek_meta(pool, id, ret_meta);
 }
 
 enum err pool_open_reader_unfenced(struct pool *pool, struct op *op, const struct id *id,
@@ -217,6 +218,15 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
     err = pool->ops->remove(pool, op, id, condition, ret_existed);
     fence_break(&pool->fences, id);
     return pool_sign(pool, op, err);
+}
+
+enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id, const struct fence *fence) {
+    static const struct condition cached = {.kind = CONDITION_CACHED};
+    if (!fence_holds(fence)) {
+        return op_fail(op, REASON_SUPERSEDED, "a local write or delete came first");
+    }
+    bool existed = false;
+    return pool_sign(pool, op, pool->ops->remove(pool, op, id, &cached, &existed));
 }
 
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,

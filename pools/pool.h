@@ -211,7 +211,7 @@ struct pool *pool_ref(struct pool *pool);
 void pool_unref(struct pool *pool);
 DEFINE_AUTO(struct pool, pool_unref)
 
-/* ERR_AGAIN also when the kind has no peek, and instead of NOT_FOUND while a fill of the key settles. */
+/* ERR_AGAIN also when the kind has no peek, and while a fill of the key settles: what it brings may replace what is there. */
 enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_entry) MUST_USE;
 enum err pool_peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) MUST_USE;
 /* Each of these first waits (bounded) for a settling fill of the key, except pool_open_reader_unfenced, which the
@@ -224,6 +224,11 @@ enum err pool_stat(struct pool *pool, struct op *op, const struct id *id, struct
 /* Breaks the key's fences, then removes. */
 enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, const struct condition *condition,
                      bool *ret_existed) MUST_USE;
+/* Removes the key's cached copy on behalf of a refresh, which found that it is outdated and has nothing to put in its place. ERR_PRECONDITION:
+ * there is none, or an entry of the pool's own; ERR_SUPERSEDED: the fence does not hold. Where the backend judges the condition in one
+ * step with the removal (local kinds), no newer write can be hit. */
+enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id,
+                        const struct fence *fence) MUST_USE;
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
                    struct listing *ret_listing) MUST_USE;
 enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) MUST_USE;

@@ -34,8 +34,8 @@ static void reset_reports(struct chain_read *read) {
 
 static enum err enter(struct chain_read *read, struct op *op, bool create) {
     read->ticket = (struct flight_ticket){.waker = read->waker};
-    enum err err =
-        flight_enter(read->flights, op, read->tiers, &read->id, read->wants_copy, create, &read->ticket);
+    struct flight_ask ask = {.wants_copy = read->wants_copy, .create = create, .refresh = read->refresh};
+    enum err err = flight_enter(read->flights, op, read->tiers, &read->id, &ask, &read->ticket);
     if (!err) {
         read->state = READ_WAITING;
     }
@@ -56,6 +56,7 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
     read->waker = waker;
     read->is_alone = tiers->count == 1 || (options && options->local_only);
     read->wants_copy = !(options && options->no_store);
+    read->refresh = options && options->refresh;
     read->wants_part = options && options->wants_part;
     read->part_over_bytes = options ? options->part_over_bytes : 0;
     read->end = UINT64_MAX;
@@ -67,7 +68,7 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
     reset_reports(read);
     if (!read->is_alone && !read->wants_part) {
         /* A remote head is never looked at from here: its flight does that, once for all readers. */
-        bool create = tiers->tier[0].pool->capabilities.remote;
+        bool create = tiers->tier[0].pool->capabilities.remote || read->refresh;
         err = enter(read, op, create);
         if (err && create) {
             goto fail;
@@ -153,6 +154,19 @@ static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *
     return look(read, op, pool);
 }
 
+/* A refresh that may not go further than a pool with a copy. */
+static enum err forget_look(struct chain_read *read, struct op *op) {
+    entry_unref(STEAL(read->entry));
+    reader_close(STEAL(read->reader));
+    meta_fini(&read->meta);
+    return chain_read_fail(
+        read, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool itself has only a cached copy of the entry"));
+}
+
+bool chain_read_passes_over(const struct chain_read *read, unsigned tier, const struct meta *meta) {
+    return read->refresh && tier + 1 < read->tiers->count && meta->hold == HOLD_CACHED;
+}
+
 static enum err begin(struct chain_read *read, struct op *op) {
     if (read->beginnings++ == MOST_BEGINNINGS) {
         return chain_read_fail(read, op,
@@ -165,7 +179,13 @@ static enum err begin(struct chain_read *read, struct op *op) {
     reset_reports(read);
     struct tier_report *own = &read->reports[0];
     struct pool *head = read->tiers->tier[0].pool;
-    enum err err = read->is_alone ? look(read, op, head) : look_ahead(read, op, head);
+    enum err err = read->is_alone  ? look(read, op, head)
+                   : read->refresh ? ERR_NOT_FOUND /* its flight judges what it finds there */
+                                   : look_ahead(read, op, head);
+    if (!err && chain_read_passes_over(read, 0, &read->meta)) {
+        own->result = TIER_PASSED;
+        return forget_look(read, op);
+    }
     if (!err) {
         own->result = TIER_HIT;
         read->state = READ_READY;

@@ -38,6 +38,7 @@ DEFINE_AUTO(struct flights, flights_free)
 enum tier_result {
     TIER_HIT,
     TIER_MISS,    /* NOT_FOUND */
+    TIER_PASSED,  /* has a cached copy, and the read asked past those */
     TIER_PARTIAL, /* NOT_FOUND, and only a part was taken from below: no copy */
     TIER_FAILED,  /* skipped */
     TIER_UNASKED  /* below the hit */
@@ -53,6 +54,8 @@ struct tier_report {
 struct chain_read_options {
     bool local_only; /* only-if-cached: look at tier 0 only */
     bool no_store;   /* fill nothing */
+    bool
+        refresh; /* past cached copies, which are replaced or removed (flight.h); a part of a large entry leaves them as they are */
     /* The caller may want a part only (chain_part.c): what tier 0 itself has, and what is larger than part_over_bytes further down, is
      * not opened until chain_read_take_part or chain_read_take_whole says so. */
     bool wants_part;

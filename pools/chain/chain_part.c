@@ -37,6 +37,11 @@ bool chain_read_place(struct chain_read *read, struct op *op) {
         const struct tier *tier = &read->tiers->tier[i];
         struct meta meta;
         enum err err = chain_read_stat(read, op, tier->pool, &meta);
+        if (!err && chain_read_passes_over(read, i, &meta)) {
+            meta_fini(&meta);
+            read->reports[i].result = TIER_PASSED;
+            continue;
+        }
         if (!err) {
             bool is_large = meta.size_bytes != SIZE_UNKNOWN && meta.size_bytes > read->part_over_bytes;
             if (i > 0 && !is_large) {

@@ -14,6 +14,7 @@ struct chain_read {
     struct waker waker;
     bool is_alone;
     bool wants_copy;
+    bool refresh;
     bool wants_part;
     uint64_t part_over_bytes;
     unsigned beginnings;
@@ -39,6 +40,8 @@ bool chain_read_place(struct chain_read *read, struct op *op);
 /* chain_part.c: what the pool knows of the entry, without opening it; counts neither as hit nor as miss. ERR_NOT_FOUND also when the pool cannot
  * hold the id. May block on the pool's storage. The copy is the caller's (meta_fini). */
 enum err chain_read_stat(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta);
+/* chain.c: whether a refresh asks on although this tier has the entry. The last tier's is served whatever its flag says. */
+bool chain_read_passes_over(const struct chain_read *read, unsigned tier, const struct meta *meta);
 /* chain.c: state FAILED; returns err, which is recorded in op. */
 enum err chain_read_fail(struct chain_read *read, struct op *op, enum err err);
 

@@ -58,15 +58,16 @@ static enum err ask_shared_pool(struct fill *fill) {
     if (can->fill_fence || !can->remote) {
         return OK;
     }
-    if (can->create_only) {
+    if (can->create_only && !fill->replaces) {
         fill->condition.kind = CONDITION_ABSENT;
         return OK;
     }
     struct meta meta;
     enum err err = pool_stat(fill->pool, &fill->op, fill->id, &meta);
     if (!err) {
+        bool gives_way = fill->replaces && meta.hold == HOLD_CACHED;
         meta_fini(&meta);
-        return ERR_SUPERSEDED;
+        return gives_way ? OK : ERR_SUPERSEDED;
     }
     return err == ERR_NOT_FOUND ? OK : err;
 }
@@ -192,8 +193,26 @@ static void finish(struct fill *fill) {
     fill->owner->ended(fill);
 }
 
+/* Nothing newer is in the outdated copy's place: better no copy than that one. */
+static enum err drop(struct fill *fill) {
+    enum err err = may_commit(fill);
+    err = err ? err : pool_drop_copy(fill->pool, &fill->op, fill->id, fill->fence);
+    fill->drops = false;
+    return err;
+}
+
+/* Whether a copy that could not be made leaves an outdated one behind. */
+static bool must_drop(const struct fill *fill, enum err err) {
+    return fill->replaces && err && err != ERR_SUPERSEDED && err != ERR_PRECONDITION && err != ERR_CANCELLED;
+}
+
 static void step(struct strand *strand) {
     struct fill *fill = CONTAINER_OF(strand, struct fill, strand);
+    if (fill->drops) {
+        count_outcome(fill, drop(fill));
+        fill->owner->ended(fill);
+        return;
+    }
     if (!fill->stream) {
         return; /* a wake that came while it ended */
     }
@@ -209,6 +228,10 @@ static void step(struct strand *strand) {
     op_init(&unused, 0, 0);
     bool source_failed = stream_ready(fill->stream, &unused) != OK && err;
     count_outcome(fill, source_failed ? ERR_CANCELLED : err);
+    if (!source_failed && must_drop(fill, err)) {
+        pool_writer_close(STEAL(fill->writer));
+        count_outcome(fill, drop(fill));
+    }
     finish(fill);
 }
 
@@ -229,7 +252,22 @@ void fill_bind(struct fill *fill, struct stream *stream) {
     }
 }
 
+void fill_bind_drop(struct fill *fill) {
+    fill->drops = true;
+    if (settles(fill)) {
+        fence_settling(&fill->pool->fences, fill->fence);
+    }
+}
+
 void fill_start(struct fill *fill) {
+    if (fill->drops) {
+        if (settles(fill)) {
+            step(&fill->strand);
+        } else {
+            strand_wake(&fill->strand);
+        }
+        return;
+    }
     if (settles(fill) && stream_ended(fill->stream)) {
         step(&fill->strand); /* operations may be waiting for it: no detour through a queue */
         return;

@@ -12,6 +12,9 @@
  * Local pools see to fence and commit in one step. For a pool that others write too, the copy is create-only where
  * the backend can; where it cannot, the pool is asked first (stat, then put).
  *
+ * A fill that `replaces` may not leave the old copy behind: when the new one is not taken after all, the old one is removed. The pool is
+ * asked to remove a *cached* copy, judged in the same step, so an entry of its own that came meanwhile stays.
+ *
  * Threads: fill_open by one thread before fill_start; afterwards its strand alone. See strand.h.
  */
 #ifndef POOLS_CHAIN_FILL_H
@@ -43,7 +46,9 @@ struct fill {
     struct stream_fence stream_fence; /* local pools: SETTLING before the end shows */
     struct pool_writer *writer;
     uint64_t offset;
-    bool refused; /* fill_open: the pool does not want it; already counted */
+    bool refused;  /* fill_open: the pool does not want it; already counted */
+    bool replaces; /* the pool has a cached copy that is outdated: it goes in any case */
+    bool drops;    /* and nothing comes in its place */
 };
 
 /* The lane of whatever touches this pool: a look, a producer, a copy. */
@@ -54,6 +59,8 @@ void fill_init(struct fill *fill, struct executor *executor, const struct fill_o
 bool fill_open(struct fill *fill, const struct meta *meta);
 /* Binds it to the stream (takes a reference) and, for a local pool, ties its fence to the stream's end. Never blocks. */
 void fill_bind(struct fill *fill, struct stream *stream);
+/* Instead of fill_bind, when nothing is to take the outdated copy's place: fill_start removes it. Never blocks. */
+void fill_bind_drop(struct fill *fill);
 /* After fill_bind: copies what is there now and goes on as the stream grows. Called on a fetch lane: a complete body goes into a
  * local pool before this returns. */
 void fill_start(struct fill *fill);

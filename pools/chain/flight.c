@@ -23,7 +23,8 @@ static enum err judge(enum err err, const struct fault *fault, enum hold hold) {
 
 static void record_locked(struct flight *flight, enum err err, bool not_owned) {
     if (err == ERR_NOT_FOUND) {
-        flight->result = TIER_MISS;
+        flight->result = flight->passed ? TIER_PASSED : TIER_MISS;
+        flight->fill.replaces = flight->passed;
         return;
     }
     flight->result = TIER_FAILED;
@@ -54,11 +55,14 @@ static struct flight *step_down(struct flight *flight, enum err err) {
         flight->kind = FLIGHT_ABSENT;
         flight_publish_locked(flight, &todo);
     } else {
-        struct flight *lower = flight_find_locked(flights, flight->tiers, flight->index + 1, &flight->id);
+        struct flight *lower = NULL;
+        if (!flight->refresh) {
+            lower = flight_find_locked(flights, flight->tiers, flight->index + 1, &flight->id);
+        }
         flight->lower_collapsed = lower != NULL;
         if (!lower) {
-            lower = created =
-                flight_new_locked(flights, &flight->op, flight->tiers, flight->index + 1, &flight->id);
+            lower = created = flight_new_locked(flights, &flight->op, flight->tiers, flight->index + 1,
+                                                &flight->id, flight->refresh);
         }
         if (lower) {
             flight_follow_locked(flight, lower, &todo);
@@ -219,6 +223,12 @@ static struct flight *tend_source(struct flight *flight, bool is_published) {
 
 /* ---- the strand ---- */
 
+/* The last tier's entry is served whatever its flag says: there is nobody else to ask. */
+static bool passes_over(const struct flight *flight, const struct meta *meta) {
+    bool is_last = flight->index + 1 == flight->tiers->count;
+    return flight->refresh && !is_last && meta->hold == HOLD_CACHED;
+}
+
 /* On the lane given, as far as the tiers are of its kind: what is behind a network never keeps a local tier waiting. The next tier
  * is looked into by its flight's own strand. */
 static void walk(struct flight *flight, enum lane lane) {
@@ -229,6 +239,10 @@ static void walk(struct flight *flight, enum lane lane) {
         }
         AUTO(reader_close) struct reader *reader = NULL;
         enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, &reader);
+        if (!err && passes_over(flight, &reader->meta)) {
+            flight->passed = true;
+            err = ERR_NOT_FOUND;
+        }
         flight = err ? step_down(flight, judge(err, &flight->op.fault, HOLD_OWNED))
                      : begin_source(flight, STEAL(reader));
     }
@@ -250,10 +264,11 @@ void flight_step(struct strand *strand) {
 /* ---- readers ---- */
 
 enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
-                      bool wants_copy, bool create, struct flight_ticket *ticket) {
+                      const struct flight_ask *ask, struct flight_ticket *ticket) {
+    bool create = ask->create;
     enum err err = OK;
     mutex_lock(&flights->mutex);
-    struct flight *flight = flight_find_locked(flights, tiers, 0, id);
+    struct flight *flight = ask->refresh ? NULL : flight_find_locked(flights, tiers, 0, id);
     bool is_over =
         flight && flight->state == FLIGHT_PUBLISHED && flight->stream && stream_ended(flight->stream);
     if (is_over && !create) {
@@ -265,11 +280,11 @@ enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tier
     } else if (!flight && flights->draining) {
         err = op_fail(op, REASON_DRAINING, "the service is shutting down");
     } else if (!flight) {
-        flight = flight_new_locked(flights, op, tiers, 0, id);
+        flight = flight_new_locked(flights, op, tiers, 0, id, ask->refresh);
         err = flight ? OK : ERR_NO_MEMORY;
     }
     if (!err) {
-        if (wants_copy) {
+        if (ask->wants_copy) {
             flight_want_copy_locked(flight);
         }
         flight_add_waiter_locked(flight, ticket);

@@ -26,6 +26,12 @@
  * of the flight and of every flight below it is unbroken; otherwise the flight leaves the table, its copy is given up
  * and the reader begins anew. Reads that joined earlier finish on what they have.
  *
+ * A *refresh* (Cache-Control: no-cache) passes over cached copies and asks on, down to an owned entry or the last tier. It joins nothing:
+ * what began before it may have looked before it. It is in the table, in the place of a plain flight, only once it is published as a
+ * body or while it still removes copies, so that its failure is nobody else's. Its copies replace those it passed over; where nothing takes
+ * their place (nobody has the entry any more, or the new body is not taken) they are removed. Its fences are favoured: plain fills under way,
+ * whenever begun, give way to its own.
+ *
  * No copy is made into a tier when every reader said no-store, or when the tier, or one below it that was skipped, may hold an owned entry that
  * could not be read ("spoiled"; pool_proves_not_owned lifts that).
  *
@@ -62,10 +68,15 @@ struct flight_answer {
 
 /* Bodies up to this size are completed before an answer. */
 uint64_t flights_entry_most_bytes(const struct flights *flights);
-/* Joins the open flight of tiers->tier[0], or creates it (`create`). ERR_NOT_FOUND (no fault): there is none to join.
- * Never blocks. */
+/* Joins the open flight of tiers->tier[0], or creates it, as asked. ERR_NOT_FOUND (no fault): there is none to join. Never
+ * blocks. */
+struct flight_ask {
+    bool wants_copy; /* makes copies on the way back */
+    bool create;     /* when there is none to join */
+    bool refresh;    /* past cached copies: always a flight of its own; with `create` */
+};
 enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
-                      bool wants_copy, bool create, struct flight_ticket *ticket) MUST_USE;
+                      const struct flight_ask *ask, struct flight_ticket *ticket) MUST_USE;
 /* ERR_AGAIN until there is an answer; then OK. */
 enum err flight_poll(struct flights *flights, struct flight_ticket *ticket,
                      struct flight_answer *ret_answer) MUST_USE;

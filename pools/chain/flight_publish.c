@@ -49,7 +49,7 @@ static void retry_for_others_locked(struct flight *flight) {
     struct flight *next = flight_find_locked(flights, flight->tiers, flight->index, &flight->id);
     bool created = !next;
     if (created) {
-        next = flight_new_locked(flights, &unused, flight->tiers, flight->index, &flight->id);
+        next = flight_new_locked(flights, &unused, flight->tiers, flight->index, &flight->id, false);
         if (!next) {
             return;
         }
@@ -103,6 +103,15 @@ static uint64_t stream_size_bytes(struct stream *stream) {
     return size_bytes;
 }
 
+/* A copy that a refresh passed over and that nothing newer replaces is known to be outdated. When a skipped tier may have the entry, nothing
+ * is known. */
+static void drop_copy_locked(struct flight *flight) {
+    if (flight->result == TIER_PASSED && flight->wants_copy && !flight->fill_running && !flight->spoiled) {
+        flight->fill_running = true;
+        fill_bind_drop(&flight->fill);
+    }
+}
+
 /* ---- the answer ---- */
 
 /* The answer of the flight it follows, seen from here. */
@@ -118,12 +127,16 @@ static void derive_locked(struct flight *flight) {
             fill_bind(&flight->fill, flight->stream);
         }
         flight->spoiled = flight->spoiled || lower->spoiled;
+        drop_copy_locked(flight);
         break;
     case FLIGHT_DIRECT:
         flight->direct = lower->direct;
+        flight->spoiled = flight->spoiled || lower->spoiled;
+        drop_copy_locked(flight);
         break;
     case FLIGHT_ABSENT: /* nobody below failed: if this tier did, it is the one nearest the origin */
         flight->kind = flight->result == TIER_FAILED ? FLIGHT_FAILED : FLIGHT_ABSENT;
+        drop_copy_locked(flight);
         break;
     case FLIGHT_FAILED:
         flight->fault = lower->fault;
@@ -137,8 +150,12 @@ static void publish_one_locked(struct flight *flight, struct flight_todo *todo) 
         flight->next_fill = todo->fills;
         todo->fills = flight;
     }
-    if (flight->kind != FLIGHT_STREAM) {
+    /* What looks into a local tier while its copy is being removed would still find it: it shares the answer instead. */
+    bool is_dropping = flight->fill_running && flight->fill.drops && !flight->pool->capabilities.remote;
+    if (flight->kind != FLIGHT_STREAM && !is_dropping) {
         flight_leave_table_locked(flight); /* nothing to share with later readers */
+    } else if (flight->refresh) {
+        flight_join_table_locked(flight);
     }
     wake_waiters_locked(flight);
 }

@@ -39,6 +39,18 @@ void flight_leave_table_locked(struct flight *flight) {
     }
 }
 
+void flight_join_table_locked(struct flight *flight) {
+    struct flight_key key = {
+        .pool = flight->pool, .id = &flight->id, .generation = flight->tiers->generation};
+    uint64_t hash = key_hash(flight->pool, &flight->id);
+    struct map_node *node = map_find(&flight->flights->open, hash, &key);
+    if (node) {
+        flight_leave_table_locked(CONTAINER_OF(node, struct flight, node));
+    }
+    flight->in_table = map_insert(&flight->flights->open, &flight->node, hash);
+    /* Without memory for it nobody joins: a read that begins this moment may see the old copy once more. */
+}
+
 /* A stream that broke off has nothing for a new reader: it begins anew. */
 static bool is_sound(const struct flight *flight) {
     return !flight->stream || !stream_failed(flight->stream);
@@ -137,7 +149,7 @@ static void unlink_unfinished_locked(struct flight *flight) {
 }
 
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
-                                 const struct id *id) {
+                                 const struct id *id, bool refresh) {
     struct flight *flight = calloc(1, sizeof *flight + id->bytes + 1);
     if (!flight) {
         op_no_memory(op);
@@ -150,6 +162,7 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     flight->index = index;
     flight->pool = pool;
     flight->result = TIER_UNASKED;
+    flight->refresh = refresh;
     atomic_init(&flight->refs, 1);
     op_init(&flight->op, op->request_id, 0);
     atomic_store(&flight->op.cancelled, flights->cancelling);
@@ -160,11 +173,14 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     if (err) {
         goto fail;
     }
-    if (!map_insert(&flights->open, &flight->node, key_hash(pool, id))) {
+    if (refresh) {
+        fence_favour(&pool->fences, &flight->watch);
+        fence_favour(&pool->fences, &flight->fence);
+    } else if (!map_insert(&flights->open, &flight->node, key_hash(pool, id))) {
         op_no_memory(op);
         goto fail;
     }
-    flight->in_table = true;
+    flight->in_table = !refresh;
     flight->tiers = tiers_ref(tiers);
     strand_init(&flight->strand, flights->executor, fill_lane(pool), &strand_ops);
     fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);

@@ -39,6 +39,7 @@ struct flight {
     struct fence watch; /* breaks when the key changes here; never settles */
     struct fence fence; /* of the copy */
     struct fill fill;
+    bool refresh;
 
     /* Under the table's mutex from here on. */
     enum flight_state state;
@@ -52,6 +53,7 @@ struct flight {
     /* The own tier. */
     enum tier_result result;
     enum err failed_kind;
+    bool passed;  /* the own tier has a cached copy that this refresh did not take; the strand's alone */
     bool spoiled; /* at and above this tier no copies; from PUBLISHED on, what lies below counts too */
 
     /* The next tier. */
@@ -89,9 +91,11 @@ struct flight_todo {
 /* The open flight of the tier, or NULL. One whose key changed meanwhile is closed on the way. */
 struct flight *flight_find_locked(struct flights *flights, const struct tiers *tiers, unsigned index,
                                   const struct id *id);
-/* In the table, fences raised, LOOKING; its strand is not woken. NULL and a fault when out of memory. */
+/* Fences raised, LOOKING; its strand is not woken. In the table, unless it is a refresh. NULL and a fault when out of memory. */
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
-                                 const struct id *id);
+                                 const struct id *id, bool refresh);
+/* A refresh has its answer: later readers may share it. The plain flight that they would have joined is closed. */
+void flight_join_table_locked(struct flight *flight);
 /* Nobody can join any more. Legal on a flight that has left already. */
 void flight_leave_table_locked(struct flight *flight);
 /* Finishes the flight, and those below that were waiting for it, when nothing is left to do. */

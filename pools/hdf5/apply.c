@@ -44,7 +44,8 @@ enum err store_begin_change(struct store *store, struct op *op, bool grows) {
 static enum err find_to_change(struct store *store, struct op *op, const struct id *id,
                                const struct condition *condition, struct record **ret_record) {
     enum err err = store_find(store, op, id, ret_record);
-    bool asks = condition && (condition->kind == CONDITION_MATCH || condition->kind == CONDITION_NONE_MATCH);
+    bool asks = condition && (condition->kind == CONDITION_MATCH || condition->kind == CONDITION_NONE_MATCH ||
+                              condition->kind == CONDITION_CACHED);
     if (err == ERR_CORRUPT && !asks) {
         *ret_record = index_find(&store->index, id);
         return OK;

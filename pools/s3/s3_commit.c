@@ -5,7 +5,8 @@
  * If-Match; a change in between is the server's 412. A server that cannot (501) leaves everything as it was.
  * Conditional objects always go in one PUT: few servers judge conditions when a multipart upload completes.
  *
- * A fill is create-only where the server can. Where it cannot, HEAD then PUT: the capability fill_fence says so.
+ * A fill is create-only where the server can; a cached copy in its way is replaced by If-Match on it. Where it cannot, HEAD then PUT: the
+ * capability fill_fence says so.
  */
 #include "pools/s3/s3_internal.h"
 
@@ -147,12 +148,27 @@ static enum err superseded(struct op *op) {
     return op_fail(op, REASON_SUPERSEDED, "a newer write of the entry came first");
 }
 
+/* Something is there: a copy may make room for a newer one, as long as it is that very copy. */
+static enum err replace_copy(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
+                             char ret_etag[S3_ETAG_BYTES]) {
+    static const struct condition cached = {.kind = CONDITION_CACHED};
+    char etag[S3_ETAG_BYTES] = "";
+    enum err err = s3_condition_judge(s3, op, upload->name, &cached, etag);
+    if (err == OK) {
+        err = put_if_match(s3, op, upload, etag, ret_etag);
+    }
+    if (err == ERR_UNSUPPORTED) {
+        err = put_plain(s3, op, upload, ret_etag);
+    }
+    return err == ERR_PRECONDITION ? superseded(op) : err;
+}
+
 static enum err fill(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                      char ret_etag[S3_ETAG_BYTES]) {
     if (!atomic_load(&s3->no_create_only) && upload->meta.size_bytes <= S3_SINGLE_MOST_BYTES) {
         enum err err = put_single(s3, op, upload, &(struct demand){.absent = true}, ret_etag);
         if (err == ERR_PRECONDITION) {
-            return superseded(op);
+            return replace_copy(s3, op, upload, ret_etag);
         }
         if (err != ERR_UNSUPPORTED) {
             return err;

@@ -115,8 +115,10 @@ START_TEST(cache_control) {
     ck_assert(directives.only_if_cached && !directives.no_store);
     headers_cache_control("no-store", &directives);
     ck_assert(!directives.only_if_cached && directives.no_store);
-    headers_cache_control("no-stores,only-if-cachedx", &directives);
-    ck_assert(!directives.only_if_cached && !directives.no_store);
+    headers_cache_control("no-stores,only-if-cachedx,no-cached", &directives);
+    ck_assert(!directives.only_if_cached && !directives.no_store && !directives.no_cache);
+    headers_cache_control("max-age=0,NO-CACHE", &directives);
+    ck_assert(!directives.only_if_cached && !directives.no_store && directives.no_cache);
 }
 END_TEST
 

@@ -67,6 +67,32 @@ START_TEST(a_copy_breaks_what_was_raised_before_it) {
 }
 END_TEST
 
+START_TEST(a_refresh_breaks_plain_copies_whenever_raised) {
+    struct fence older, first, second, younger;
+    raise_fence(&older, &one);
+    raise_fence(&first, &one);
+    fence_favour(&table, &first);
+    raise_fence(&second, &one);
+    fence_favour(&table, &second);
+    raise_fence(&younger, &one);
+    fence_break_older(&table, &younger);
+    ck_assert(!fence_holds(&older));
+    ck_assert(fence_holds(&first)); /* a plain copy does not stop a refresh */
+    ck_assert(fence_holds(&second));
+    fence_break_older(&table, &first);
+    ck_assert(!fence_holds(&younger));
+    ck_assert(fence_holds(&second)); /* among themselves the later one counts */
+    fence_break_older(&table, &second);
+    ck_assert(!fence_holds(&first));
+    fence_break(&table, &one);
+    ck_assert(!fence_holds(&second)); /* a local write stops everything */
+    fence_lower(&table, &older);
+    fence_lower(&table, &first);
+    fence_lower(&table, &second);
+    fence_lower(&table, &younger);
+}
+END_TEST
+
 START_TEST(lowering_is_safe_any_number_of_times) {
     struct fence never = {0};
     fence_lower(&table, &never);
@@ -202,6 +228,7 @@ Suite *fence_suite(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_write_breaks_its_own_key_only);
     tcase_add_test(tcase, a_copy_breaks_what_was_raised_before_it);
+    tcase_add_test(tcase, a_refresh_breaks_plain_copies_whenever_raised);
     tcase_add_test(tcase, lowering_is_safe_any_number_of_times);
     tcase_add_test(tcase, settling_is_per_key);
     tcase_add_test(tcase, a_wait_ends_with_the_op);

@@ -141,10 +141,11 @@ START_TEST(a_waiter_may_leave_while_it_is_moved) {
         struct op op;
         op_init(&op, 0, 0);
         struct id id = make_id("k");
+        const struct flight_ask ask = {.wants_copy = true, .create = true};
         struct flight_ticket first = {.waker = {.wake = say, .context = &is_moving}};
         struct flight_ticket second = {.waker = {.wake = say_nothing}};
-        ck_assert_int_eq(flight_enter(f.flights, &op, f.chain, &id, true, true, &first), OK);
-        ck_assert_int_eq(flight_enter(f.flights, &op, f.chain, &id, true, true, &second), OK);
+        ck_assert_int_eq(flight_enter(f.flights, &op, f.chain, &id, &ask, &first), OK);
+        ck_assert_int_eq(flight_enter(f.flights, &op, f.chain, &id, &ask, &second), OK);
         ck_assert(second.collapsed);
         fake_wait_held(f.pool[1], FAKE_GATE_OPEN, 1);
         fake_open_gate(f.pool[1], FAKE_GATE_OPEN);

@@ -50,7 +50,8 @@ static void *read_on(void *argument) {
         unsigned key = (unsigned)rand_r(&seed) % KEYS;
         char id[16];
         key_text(key, id);
-        const struct chain_read_options options = {.no_store = rand_r(&seed) % 8 == 0};
+        const struct chain_read_options options = {.no_store = rand_r(&seed) % 8 == 0,
+                                                   .refresh = rand_r(&seed) % 4 == 0};
         struct client client;
         client_start(&client, &f, chains[rand_r(&seed) % 2], id, &options);
         if (rand_r(&seed) % 8 == 0) {

@@ -334,12 +334,20 @@ static enum err fill(struct scene *scene, bool broken) {
 }
 
 START_TEST(fills_create_only_where_the_store_can) {
-    const struct fake_answer answers[] = {{.text = PUT_OK}, {.text = FAILED_412}};
-    struct scene scene = begin(answers, 2);
+    const struct fake_answer answers[] = {
+        {.text = PUT_OK},     {.text = FAILED_412},  {.text = HEAD_OLD}, /* owned: stays */
+        {.text = FAILED_412}, {.text = HEAD_CACHED}, {.text = PUT_OK},   /* that very copy: replaced */
+        {.text = FAILED_412}, {.text = HEAD_NONE},   {.text = NO_KEY}, /* gone meanwhile: somebody is at it */
+    };
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
     ck_assert_int_eq(fill(&scene, false), OK);
     ck_assert_str_eq(field(&scene, 0, "If-None-Match"), "*");
     expect_fault(fill(&scene, false), ERR_SUPERSEDED, REASON_SUPERSEDED);
     expect_fault(fill(&scene, true), ERR_SUPERSEDED, REASON_SUPERSEDED);
+    ck_assert_int_eq(fill(&scene, false), OK);
+    ck_assert_ptr_null(field(&scene, 5, "If-None-Match"));
+    ck_assert_ptr_nonnull(field(&scene, 5, "If-Match"));
+    expect_fault(fill(&scene, false), ERR_SUPERSEDED, REASON_SUPERSEDED);
     end(&scene);
 }
 END_TEST
