@@ -10,6 +10,7 @@
 #include "api/headers.h"
 #include "api/problem.h"
 #include "pools/base/percent.h"
+#include "pools/pool_options.h"
 
 #include <string.h>
 
@@ -98,11 +99,14 @@ void entry_tag(struct response *response, const struct meta *meta) {
     }
 }
 
-static void caching(struct response *response, enum entry_form form) {
-    response_header_text(response, "Cache-Control", form == ENTRY_FOR_HEAD ? "no-store" : "no-cache");
+/* The named pool's word, wherever in its chain the entry was found. HEAD tells of one pool at one moment. */
+static void caching(const struct request *request, struct response *response, enum entry_form form) {
+    response_header_text(response, "Cache-Control",
+                         form == ENTRY_FOR_HEAD ? "no-store" : pool_cache_control(request->pool));
 }
 
-void entry_describe(struct response *response, const struct meta *meta, enum entry_form form) {
+void entry_describe(const struct request *request, struct response *response, const struct meta *meta,
+                    enum entry_form form) {
     response->status = 200;
     response->content_length = meta->size_bytes;
     bool is_type = meta->content_type[0] && headers_is_field_text(meta->content_type);
@@ -116,17 +120,18 @@ void entry_describe(struct response *response, const struct meta *meta, enum ent
         headers_format_digest(meta->sha256, digest);
         response_header_text(response, "Repr-Digest", digest);
     }
-    caching(response, form);
+    caching(request, response, form);
     response_header_text(response, "Accept-Ranges", "bytes");
     response_header_text(response, "X-Content-Type-Options", "nosniff");
     response_header_text(response, "Content-Security-Policy", "sandbox");
 }
 
-void entry_not_modified(struct response *response, const struct meta *meta, enum entry_form form) {
+void entry_not_modified(const struct request *request, struct response *response, const struct meta *meta,
+                        enum entry_form form) {
     response->status = 304;
     response->content_length = meta->size_bytes;
     entry_tag(response, meta);
-    caching(response, form);
+    caching(request, response, form);
 }
 
 void entry_location(struct response *response, const char *nickname, const struct id *id) {

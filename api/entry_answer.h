@@ -23,14 +23,16 @@ enum err entry_wanted_part(struct request *request, const struct meta *meta, boo
 
 enum entry_form { ENTRY_FOR_GET, ENTRY_FOR_HEAD };
 /* 200 without a body yet: status, content_length and every field but Cache-Status. */
-void entry_describe(struct response *response, const struct meta *meta, enum entry_form form);
+void entry_describe(const struct request *request, struct response *response, const struct meta *meta,
+                    enum entry_form form);
 /* Makes it a 206 with that part. */
 void entry_describe_part(struct response *response, const struct meta *meta, const struct range_part *part);
 /* The answer to a Range that cannot be had; a 416 says how large the entry is. */
 enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
                                  enum err kind);
 /* 304 likewise. */
-void entry_not_modified(struct response *response, const struct meta *meta, enum entry_form form);
+void entry_not_modified(const struct request *request, struct response *response, const struct meta *meta,
+                        enum entry_form form);
 /* ETag, when there is one that may stand in a header. */
 void entry_tag(struct response *response, const struct meta *meta);
 /* The answer to a write or delete that failed; a 412 says when a tier below has what the pool lacks. */

@@ -6,6 +6,7 @@
 #include "api/problem.h"
 #include "api/resources.h"
 #include "pools/kinds.h"
+#include "pools/pool_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static enum err register_pool(struct request *request, const json_t *body, struc
     if (err) {
         return err;
     }
-    AUTO(settings_free) struct settings *settings = settings_new(kind->options, kind->option_count);
+    AUTO(settings_free) struct settings *settings = pool_settings_new(kind);
     if (!settings) {
         return op_no_memory(op);
     }

@@ -9,6 +9,7 @@
 #include "pools/base/must.h"
 #include "pools/broken.h"
 #include "pools/kinds.h"
+#include "pools/pool_options.h"
 
 /* ---- opening ---- */
 
@@ -127,7 +128,7 @@ static enum err set_stored(struct settings *settings, struct op *op, const struc
 static enum err stored_settings(struct op *op, const struct pool_kind *kind,
                                 const struct state_option *options, size_t count,
                                 struct settings **ret_settings) {
-    AUTO(settings_free) struct settings *settings = settings_new(kind->options, kind->option_count);
+    AUTO(settings_free) struct settings *settings = pool_settings_new(kind);
     if (!settings) {
         return op_no_memory(op);
     }

@@ -21,18 +21,31 @@ struct value {
 };
 
 struct settings {
-    const struct option *options;
+    struct option *options; /* the rows, copied: they come from one table or from two */
     size_t count;
     struct value values[];
 };
 
-struct settings *settings_new(const struct option *options, size_t option_count) {
-    struct settings *settings = calloc(1, sizeof *settings + option_count * sizeof(struct value));
-    if (settings) {
-        settings->options = options;
-        settings->count = option_count;
+struct settings *settings_new_joined(const struct option *options, size_t option_count,
+                                     const struct option *more, size_t more_count) {
+    size_t count = option_count + more_count;
+    struct settings *settings = calloc(1, sizeof *settings + count * sizeof(struct value));
+    struct option *rows = calloc(count + 1, sizeof *rows);
+    if (!settings || !rows) {
+        free(settings);
+        free(rows);
+        return NULL;
     }
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = i < option_count ? options[i] : more[i - option_count];
+    }
+    settings->options = rows;
+    settings->count = count;
     return settings;
+}
+
+struct settings *settings_new(const struct option *options, size_t option_count) {
+    return settings_new_joined(options, option_count, NULL, 0);
 }
 
 struct settings *settings_new_like(const struct settings *settings) {
@@ -54,6 +67,7 @@ void settings_free(struct settings *settings) {
     for (size_t i = 0; i < settings->count; i++) {
         value_clear(&settings->values[i]);
     }
+    free(settings->options);
     free(settings);
 }
 
@@ -170,6 +184,10 @@ static enum err set_from_text(struct settings *settings, struct op *op, size_t i
         if (strlen(text) > TEXT_VALUE_MOST_BYTES) {
             return op_fail(op, REASON_INVALID_CONFIG, "option '%s': longer than %d bytes", option->name,
                            TEXT_VALUE_MOST_BYTES);
+        }
+        if (option->is_valid && !option->is_valid(text)) {
+            return op_fail(op, REASON_INVALID_CONFIG, "option '%s': expected %s", option->name,
+                           option->expected);
         }
         return store(settings, op, index, text, 0, false, is_default);
     case OPTION_CHOICE:

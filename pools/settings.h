@@ -31,12 +31,17 @@ struct option {
     const char *const *choices;  /* NULL-terminated */
     const char *fallback_secret; /* name in the secrets file used when unset: "AWS_REGION"; NULL = none */
     const char *sentence;        /* for the reference */
+    bool (*is_valid)(const char *text); /* OPTION_TEXT: NULL = any text; else `expected` says what */
+    const char *expected;
     bool is_path; /* OPTION_TEXT: a file's path; of an absolute one settings_each shows the last part only */
 };
 
 struct settings; /* values of one pool for one kind's option table; immutable once the pool is open */
 
 struct settings *settings_new(const struct option *options, size_t option_count); /* NULL = out of memory */
+/* For two tables, which share no name, as if they were one. */
+struct settings *settings_new_joined(const struct option *options, size_t option_count,
+                                     const struct option *more, size_t more_count);
 struct settings *settings_new_like(const struct settings *settings); /* empty, for the same table */
 void settings_free(struct settings *settings);                       /* wipes secrets */
 DEFINE_AUTO(struct settings, settings_free)

@@ -2,6 +2,7 @@
 #include "server/args.h"
 
 #include "pools/kinds.h"
+#include "pools/pool_options.h"
 #include "server/params.h"
 
 #include <stddef.h>
@@ -121,7 +122,9 @@ void args_print_help(void) {
            "[\"NAME\"] are the\n"
            "names that ${NAME} may use over REST; allowed_hosts = [\"name\"] are the hosts this service "
            "answers to;\n"
-           "[pools.NICK] are the pools, with kind = and the kind's options:\n");
+           "cors_origins = [\"https://app.example\"] (or \"*\") are the web pages that may read answers;\n"
+           "[pools.NICK] are the pools, with kind = and these options, and the kind's:\n\n");
+    print_options(pool_options, pool_option_count);
     for (size_t i = 0; kinds_at(i); i++) {
         printf("\nkind = \"%s\"\n", kinds_at(i)->name);
         print_options(kinds_at(i)->options, kinds_at(i)->option_count);

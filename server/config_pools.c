@@ -3,6 +3,7 @@
 
 #include "pools/chain/expr.h"
 #include "pools/kinds.h"
+#include "pools/pool_options.h"
 #include "pools/registry.h"
 
 #include <limits.h>
@@ -34,7 +35,7 @@ static struct config_pool *add_pool(const struct reading *reading, const char *n
     }
     config->pools = pools;
     struct config_pool *pool = &pools[config->pool_count];
-    *pool = (struct config_pool){.kind = kind, .settings = settings_new(kind->options, kind->option_count)};
+    *pool = (struct config_pool){.kind = kind, .settings = pool_settings_new(kind)};
     if (!pool->settings) {
         complain(reading->complaint, NULL, 0, "out of memory");
         return NULL;

@@ -10,6 +10,13 @@ from origin import Origin
 TOKEN = "a-token-of-this-test"
 
 
+def check_config(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "lailad.toml"
+        path.write_text(text, encoding="utf-8")
+        return run_binary("--config", str(path), "--check-config")
+
+
 class Service(DaemonCase):
     def test_the_service_document_names_what_is_there(self):
         answer = self.assert_status(self.http.get("/"), 200)
@@ -251,12 +258,10 @@ class Configuration(Case):
     def test_what_is_no_origin_is_an_error(self):
         for value in ('"https://app.example"', '["*"]', '["https://app.example/"]', '["HTTPS://app.example"]', '["app.example"]',
                       '["null"]', '["https://"]', '["https://a:b"]', "[1]", "true"):
-            with self.subTest(value=value), tempfile.TemporaryDirectory() as folder:
-                path = pathlib.Path(folder) / "lailad.toml"
-                path.write_text(f"\ncors_origins = {value}\n", encoding="utf-8")
-                run = run_binary("--config", str(path), "--check-config")
+            with self.subTest(value=value):
+                run = check_config(f"\ncors_origins = {value}\n")
                 self.assertEqual(run.returncode, 1, run.stderr)
-                self.assertIn(f"{path}:2: cors_origins: expected", run.stderr)
+                self.assertIn("lailad.toml:2: cors_origins: expected", run.stderr)
 
 
 class AnyOrigin(DaemonCase):
@@ -296,3 +301,78 @@ class TokenAndPages(Case):
             answer = http.put("/pools/alpha/entries/x", b"x", {"Origin": PAGE, "Authorization": f"Bearer {TOKEN}"})
             self.assert_status(answer, 201)
             self.assertEqual(answer.header("Access-Control-Allow-Origin"), allowed)
+
+
+class CacheControl(DaemonCase):
+    config = """
+chain = "front << back"
+[pools.front]
+kind = "memory"
+cache_control = "public, max-age=60"
+[pools.back]
+kind = "memory"
+cache_control = 'private, no-cache="set-cookie, x"'
+[pools.disk]
+kind = "hdf5"
+cache_control = "no-store"
+"""
+
+    def asked(self, pool, headers=None):
+        return self.http.get(entry_target(pool, "x"), headers).header("Cache-Control")
+
+    def test_each_pool_has_its_own_whatever_is_kept(self):
+        for pool in ("alpha", "back", "disk"):
+            self.assert_status(self.http.put(entry_target(pool, "x"), b"body"), 201, 204)
+        said = {"alpha": "no-cache", "back": 'private, no-cache="set-cookie, x"', "disk": "no-store"}
+        for _ in range(3):
+            for pool, value in said.items():
+                self.assertEqual(self.asked(pool), value)
+                tag = self.http.get(entry_target(pool, "x")).header("ETag")
+                self.assertEqual(self.asked(pool, {"If-None-Match": tag}), value)
+                self.assertEqual(self.asked(pool, {"Range": "bytes=1-2"}), value)
+        for _ in range(3):  # a miss that was found in back, then hits: the named pool's word
+            self.assertEqual(self.asked("front"), "public, max-age=60")
+            self.assertEqual(self.asked("back"), said["back"])
+        for pool in ("front", "back", "disk"):
+            for answer in (
+                self.http.head(entry_target(pool, "x")),
+                self.http.head(entry_target(pool, "absent")),
+                self.http.get(entry_target(pool, "absent")),
+                self.http.get(entry_target(pool, "x"), {"If-Match": '"other"'}),
+                self.http.get(entry_target(pool, "x"), {"Range": "bytes=99-"}),
+                self.http.get(f"/pools/{pool}/entries"),
+                self.http.get(f"/pools/{pool}"),
+                self.http.put(entry_target(pool, "y"), b"x"),
+                self.http.delete(entry_target(pool, "y")),
+            ):
+                self.assertEqual(answer.header("Cache-Control"), "no-store", f"{answer}")
+
+    def test_over_rest_and_after_a_restart(self):
+        daemon = self.new_daemon()
+        http = self.new_client(daemon)
+        body = {"nickname": "mine", "kind": "hdf5", "config": {"cache_control": "max-age=5"}}
+        answer = self.assert_status(http.post_json("/pools", body), 201)
+        self.assertEqual(answer.json()["config"]["cache_control"], "max-age=5")
+        self.assertEqual(http.get("/pools/alpha").json()["config"]["cache_control"], "no-cache")
+        self.assert_status(http.put(entry_target("mine", "x"), b"body"), 201)
+        daemon.restart()
+        http = self.new_client(daemon)
+        self.assertEqual(http.get("/pools/mine").json()["config"]["cache_control"], "max-age=5")
+        self.assertEqual(http.get(entry_target("mine", "x")).header("Cache-Control"), "max-age=5")
+
+    def test_what_is_no_field_value_is_refused(self):
+        for value in ("", " no-cache", "no-cache ", "max-age", "max-age=", "max-age=-1", "max-age=1h", 'max-age="1"', "a,,b",
+                      "a b", "a\r\nX: y", "a\tb", "a=", 'a="', 'a="\u00fc"', "\u00fc", "a" * 129, "${TOKEN}", 1, True):
+            body = {"nickname": "bad", "kind": "memory", "config": {"cache_control": value}}
+            problem = self.assert_problem(self.http.post_json("/pools", body), 400, "invalid-config")
+            self.assertIn("cache_control", problem["detail"])
+            if isinstance(value, str) and value.isprintable() and "$" not in value:
+                run = check_config(f"[pools.bad]\nkind = \"memory\"\ncache_control = '{value}'\n")
+                self.assertEqual(run.returncode, 1)
+                self.assertIn("lailad.toml:3: [pools.bad] cache_control: ", run.stderr)
+        for value in ("no-cache", "public,max-age=1", "a , b", 'private="x, y", s-maxage=0', "immutable", "a" * 128):
+            body = {"nickname": "good", "kind": "memory", "config": {"cache_control": value}}
+            self.assert_status(self.http.post_json("/pools", body), 201)
+            self.assert_status(self.http.put(entry_target("good", "x"), b""), 201)
+            self.assertEqual(self.http.get(entry_target("good", "x")).header("Cache-Control"), value)
+            self.assert_status(self.http.delete("/pools/good"), 204)

@@ -12,7 +12,7 @@ from source import Finding, is_c, read
 CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings")]
 BASE = ["pools/base/*.h"]
 # The storage domain as api/ and server/ see it: no backend, none of the chain's insides.
-DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "registry", "secret_names", "state")] + [
+DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "pool_options", "registry", "secret_names", "state")] + [
     f"pools/chain/{name}.h" for name in ("chain", "expr", "wiring")]
 
 PROJECT = [
@@ -24,7 +24,7 @@ PROJECT = [
     ("pools/chain/*", ["pools/chain/*.h", "pools/registry.h", "pools/state.h"] + CONTRACT + BASE),
     ("pools/kinds.c", ["pools/kinds.h", "pools/*/*_pool.h"] + CONTRACT + BASE),
     ("pools/kinds.h", ["pools/pool.h"]),
-    ("pools/pool*.c", ["pools/pool_checks.h"] + CONTRACT + BASE),
+    ("pools/pool*.c", ["pools/pool_checks.h", "pools/pool_options.h"] + CONTRACT + BASE),
     ("pools/pool*.h", CONTRACT + BASE),
     ("pools/condition.*", CONTRACT + BASE),
     ("pools/entry.*", CONTRACT + BASE),
