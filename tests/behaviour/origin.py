@@ -324,10 +324,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if cut is not None:
-            self.wfile.write(body[:cut])
-            self.wfile.flush()
+            body = body[:cut]
             self.close_connection = True
-            return
         if pause is not None:
             after_bytes, gate = pause
             self.wfile.write(body[:after_bytes])
