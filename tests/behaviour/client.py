@@ -4,11 +4,12 @@ Client never normalises a path, never follows a redirect and never retries: what
 gets. Answer keeps headers in order, so that a test can assert that a header is there once.
 """
 
-import http.client
 import json
 import re
 import socket
 import urllib.parse
+
+import recorder
 
 TIMEOUT_SECONDS = 60
 
@@ -62,7 +63,7 @@ class Client:
         self.host = host
         self.port = port
         self.always = dict(headers or {})
-        self.connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        self.connection = recorder.Connection(host, port, timeout=timeout)
 
     def __enter__(self):
         return self
@@ -171,6 +172,7 @@ class RawClient:
     def __init__(self, host, port, timeout=TIMEOUT_SECONDS):
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.kept = bytearray()
+        self.record = recorder.RawRecord()
 
     def __enter__(self):
         return self
@@ -182,10 +184,12 @@ class RawClient:
         self.socket.close()
 
     def send(self, data):
+        self.record.add(data)
         self.socket.sendall(data)
 
     def send_until_refused(self, data):
         """Sends what it can; False when the daemon closed or reset the connection meanwhile."""
+        self.record.add(data)
         try:
             self.socket.sendall(data)
             return True
@@ -223,8 +227,8 @@ class RawClient:
             return self.answer(method)
         length = answer.header("Content-Length")
         if method == "HEAD" or status in (204, 304):
-            return answer
-        if length is not None:
+            pass
+        elif length is not None:
             while len(self.kept) < int(length) and self._more():
                 pass
             answer.body = self._take(int(length))
@@ -232,6 +236,7 @@ class RawClient:
             while self._more():
                 pass
             answer.body = self._take(len(self.kept))
+        self.record.answered(status, headers, answer.body)
         return answer
 
     def is_closed(self):

@@ -14,6 +14,8 @@ import sys
 import time
 import unittest
 
+import recorder
+
 FOLDER = pathlib.Path(__file__).resolve().parent
 MODULE_SECONDS = 600
 AT_A_TIME = 2
@@ -30,6 +32,7 @@ class Result(unittest.TextTestResult):
         self.began = 0.0
 
     def startTest(self, test):
+        recorder.test = test.id()
         self.began = time.monotonic()
         super().startTest(test)
 
@@ -57,6 +60,7 @@ def name_of(test):
 def run_module(name):
     """In the module's own process."""
     sys.path.insert(0, str(FOLDER))
+    recorder.begin(name)
     suite = unittest.defaultTestLoader.loadTestsFromName(name)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
     result = runner.run(suite)

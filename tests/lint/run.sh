@@ -1,12 +1,12 @@
 #!/bin/sh
 # run.sh - every static check of the tree: house rules, layers, format, shell, clang-tidy, cppcheck, gcc's analyzer.
 #
-#   sh tests/lint/run.sh [STEP...]    steps: rules routes format shell tidy cppcheck analyzer (default: all but routes,
-# which needs the test programs built and which ctest runs)
+#   sh tests/lint/run.sh [STEP...]    steps: rules routes openapi format shell tidy cppcheck analyzer (default: all but
+# routes, which needs the test programs built and which ctest runs)
 #
 # Tools whose findings change with their version are pinned to Debian 12's. There another version is a failure; on other
 # systems the step is skipped, and its line `skipped: lint.STEP reason` says why. LINT_STRICT=1 or 0 overrules that.
-# Build folders: build/lint, build/analyzer. The last line, `cases: PASSED FAILED SKIPPED`, counts steps and is read by
+# openapi is skipped wherever the registry of npm cannot be reached. Build folders: build/lint, build/analyzer, build/openapi. The last line, `cases: PASSED FAILED SKIPPED`, counts steps and is read by
 # tests/run.sh. Exit status 1 when a step failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -61,6 +61,18 @@ step_routes() {
     python3 tests/lint/routes_match_openapi.py
 }
 
+# Redocly's linter over openapi.yaml; it comes from npm in the version that tests/openapi/package-lock.json pins.
+step_openapi() {
+    must=
+    programs=$(tests/openapi/tools 2>build/openapi.reason)
+    status=$?
+    reason=$(cat build/openapi.reason)
+    [ "$status" -eq 0 ] || return "$status"
+    reason=
+    REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
+        "$programs/redocly" lint --config tests/openapi/redocly.yaml --max-problems 1000 openapi.yaml
+}
+
 step_format() {
     pinned clang-format 14 || return
     c_files pools api server tests | xargs clang-format --dry-run -Werror
@@ -97,10 +109,11 @@ step_analyzer() {
 run_step() {
     started=$(date +%s)
     reason=
+    must=$LINT_STRICT # whether a tool that is missing is a failure
     "step_$1"
     status=$?
     took=$(($(date +%s) - started))
-    if [ "$status" -eq 77 ] && [ "$LINT_STRICT" != 1 ]; then
+    if [ "$status" -eq 77 ] && [ "$must" != 1 ]; then
         printf '%s\n' "skipped: lint.$1 $reason"
         skipped=$((skipped + 1))
     elif [ "$status" -ne 0 ]; then
@@ -113,7 +126,7 @@ run_step() {
 }
 
 mkdir -p build
-[ $# -gt 0 ] || set -- rules format shell tidy cppcheck analyzer
+[ $# -gt 0 ] || set -- rules openapi format shell tidy cppcheck analyzer
 for step in "$@"; do
     run_step "$step"
 done
