@@ -30,6 +30,15 @@ bool entry_has_conditions(const struct request *request) {
     return request->io->header(request, "If-None-Match") || request->io->header(request, "If-Match");
 }
 
+enum err entry_check_conditions(struct request *request) {
+    struct condition condition;
+    enum err err =
+        headers_condition(&request->op, request->io->header(request, "If-Match"), NULL, &condition);
+    return err ? err
+               : headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"),
+                                   &condition);
+}
+
 enum err entry_judge_read(struct request *request, const struct meta *meta, bool *ret_not_modified) {
     struct op *op = &request->op;
     struct condition condition;

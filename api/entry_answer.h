@@ -10,6 +10,8 @@ enum err entry_id(struct request *request, struct id *ret_id) MUST_USE;
 
 /* Whether the request has conditions at all. */
 bool entry_has_conditions(const struct request *request);
+/* What is no precondition at all is refused whatever the entry is like, wherever it lies and whether it is there. ERR_INVALID. */
+enum err entry_check_conditions(struct request *request) MUST_USE;
 /* If-Match and If-None-Match of a read, judged on what would be served (RFC 9110 13.2.2). ERR_PRECONDITION
  * recorded. */
 enum err entry_judge_read(struct request *request, const struct meta *meta, bool *ret_not_modified) MUST_USE;

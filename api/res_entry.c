@@ -1,10 +1,9 @@
-/* res_entry.c - GET, HEAD and DELETE of one entry. The read path begins here.
+/* res_entry.c - GET and DELETE of one entry. The read path begins here; HEAD is res_entry_head.c.
  *
  * GET   peek: an entry that the pool has at hand is answered on the poll thread, and the server may keep
  *       the finished answer. run: a chain_read is started once, kept with the request and polled after
  *       every wake; its body is handed on whole when it is in memory, else pulled piece by piece. One range of bytes is a
  *       part of either.
- * HEAD  exists: the named pool only; fills nothing.
  */
 #include "api/api.h"
 #include "api/cache_status.h"
@@ -13,16 +12,6 @@
 #include "api/problem.h"
 #include "api/resources.h"
 #include "pools/chain/chain.h"
-
-/* What is no precondition at all is refused whatever the entry is like, wherever it lies and whether it is there. */
-static enum err check_conditions(struct request *request) {
-    struct condition condition;
-    enum err err =
-        headers_condition(&request->op, request->io->header(request, "If-Match"), NULL, &condition);
-    return err ? err
-               : headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"),
-                                   &condition);
-}
 
 /* ---- GET ---- */
 
@@ -67,21 +56,16 @@ static enum api_step answer_hit(struct request *request, struct response *respon
 
 static enum err check_fields(struct request *request) {
     struct range_ask ask;
-    enum err err = check_conditions(request);
+    enum err err = entry_check_conditions(request);
     return err ? err : range_parse(&request->op, request->io->header(request, "Range"), &ask);
 }
 
 /* A part of an entry that is not at hand may be looked for in every tier by the lane itself. */
 static bool may_reach_out(struct request *request) {
     AUTO(tiers_unref) struct tiers *tiers = NULL;
-    bool is_remote = false;
-    if (request->io->header(request, "Range") &&
-        wiring_tiers(request->api->wiring, &request->op, request->pool, &tiers) == OK) {
-        for (unsigned i = 0; i < tiers->count; i++) {
-            is_remote = is_remote || tiers->tier[i].pool->capabilities.remote;
-        }
-    }
-    return is_remote;
+    return request->io->header(request, "Range") &&
+           wiring_tiers(request->api->wiring, &request->op, request->pool, &tiers) == OK &&
+           tiers_reach_out(tiers);
 }
 
 /* no-cache: the lane finds out what there is beyond a cached copy. An entry of the pool's own needs no look at the field. */
@@ -234,70 +218,6 @@ enum api_step res_entry_get(struct request *request, struct response *response) 
             return step;
         }
     }
-}
-
-/* ---- HEAD ---- */
-
-static enum api_step answer_absent(struct request *request, struct response *response) {
-    enum err err = op_fail(&request->op, REASON_ENTRY_NOT_FOUND, "the pool itself does not have the entry");
-    problem_done(request, response, err);
-    cache_status_local(response, request->pool->nickname, false);
-    return API_DONE;
-}
-
-static enum api_step answer_exists(struct request *request, struct response *response,
-                                   const struct meta *meta) {
-    bool not_modified = false;
-    enum err err = entry_judge_read(request, meta, &not_modified);
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    if (not_modified) {
-        entry_not_modified(request, response, meta, ENTRY_FOR_HEAD);
-    } else {
-        entry_describe(request, response, meta, ENTRY_FOR_HEAD);
-    }
-    cache_status_local(response, request->pool->nickname, true);
-    return API_DONE;
-}
-
-enum api_step res_entry_head_peek(struct request *request, struct response *response) {
-    struct id id;
-    enum err err = entry_id(request, &id);
-    err = err ? err : check_conditions(request);
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    struct meta meta;
-    err = pool_peek_meta(request->pool, &id, &meta);
-    if (err == ERR_NOT_FOUND) {
-        return answer_absent(request, response);
-    }
-    if (err) {
-        return API_LANE;
-    }
-    enum api_step step = answer_exists(request, response, &meta);
-    meta_fini(&meta);
-    return step;
-}
-
-enum api_step res_entry_head(struct request *request, struct response *response) {
-    struct id id;
-    enum err err = entry_id(request, &id);
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    struct meta meta;
-    err = pool_stat(request->pool, &request->op, &id, &meta);
-    if (err == ERR_NOT_FOUND) {
-        return answer_absent(request, response);
-    }
-    if (err) {
-        return problem_done(request, response, err);
-    }
-    enum api_step step = answer_exists(request, response, &meta);
-    meta_fini(&meta);
-    return step;
 }
 
 /* ---- DELETE ---- */

@@ -36,9 +36,11 @@ enum api_step res_entries_empty(struct request *request, struct response *respon
 /* res_entry.c */
 enum api_step res_entry_get_peek(struct request *request, struct response *response);
 enum api_step res_entry_get(struct request *request, struct response *response);
+enum api_step res_entry_delete(struct request *request, struct response *response);
+
+/* res_entry_head.c */
 enum api_step res_entry_head_peek(struct request *request, struct response *response);
 enum api_step res_entry_head(struct request *request, struct response *response);
-enum api_step res_entry_delete(struct request *request, struct response *response);
 
 /* res_entry_put.c */
 enum api_step res_entry_put_peek(struct request *request, struct response *response);

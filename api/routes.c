@@ -7,6 +7,8 @@
 
 static const char *const no_query[] = {NULL};
 static const char *const id_query[] = {"id", NULL};
+static const char *const scope_query[] = {"scope", NULL};
+static const char *const id_scope_query[] = {"id", "scope", NULL};
 static const char *const list_query[] = {"prefix", "limit", "cursor", NULL};
 static const char *const all_query[] = {"all", NULL};
 
@@ -22,11 +24,11 @@ static const char *const all_query[] = {"all", NULL};
     {METHOD_##method, path, operation, SCOPE_##scope, BODY_##body, peek, run, query}
 static const struct route table[] = {
     ROUTE(GET,    ENTRY,       "readEntry",       READ,  REFUSED,   res_entry_get_peek,  res_entry_get,       no_query),
-    ROUTE(HEAD,   ENTRY,       "entryExists",     READ,  REFUSED,   res_entry_head_peek, res_entry_head,      no_query),
+    ROUTE(HEAD,   ENTRY,       "entryExists",     READ,  REFUSED,   res_entry_head_peek, res_entry_head,      scope_query),
     ROUTE(PUT,    ENTRY,       "writeEntry",      WRITE, STREAMED,  res_entry_put_peek,  res_entry_put,       no_query),
     ROUTE(DELETE, ENTRY,       "deleteEntry",     WRITE, REFUSED,   NULL,                res_entry_delete,    no_query),
     ROUTE(GET,    ENTRY_BY_ID, "readEntryById",   READ,  REFUSED,   res_entry_get_peek,  res_entry_get,       id_query),
-    ROUTE(HEAD,   ENTRY_BY_ID, "entryExistsById", READ,  REFUSED,   res_entry_head_peek, res_entry_head,      id_query),
+    ROUTE(HEAD,   ENTRY_BY_ID, "entryExistsById", READ,  REFUSED,   res_entry_head_peek, res_entry_head,      id_scope_query),
     ROUTE(PUT,    ENTRY_BY_ID, "writeEntryById",  WRITE, STREAMED,  res_entry_put_peek,  res_entry_put,       id_query),
     ROUTE(DELETE, ENTRY_BY_ID, "deleteEntryById", WRITE, REFUSED,   NULL,                res_entry_delete,    id_query),
     ROUTE(GET,    ENTRIES,     "listEntries",     READ,  REFUSED,   NULL,                res_entries_list,    list_query),

@@ -146,7 +146,7 @@ static enum err look(struct chain_read *read, struct op *op, struct pool *pool) 
  * entry vanishes in between. */
 static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *pool) {
     struct meta meta;
-    enum err err = chain_read_stat(read, op, pool, &meta);
+    enum err err = chain_stat_tier(op, pool, &read->id, &meta);
     if (err) {
         return err;
     }

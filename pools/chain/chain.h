@@ -62,6 +62,12 @@ struct chain_read_options {
     uint64_t part_over_bytes;
 };
 
+/* What the chain knows of an entry: asked of tier after tier from the head on until one has it, by a read's rules. Moves no data, fills nothing,
+ * joins nothing. refresh: cached copies are passed over. ret_reports has tiers->count members, set in any case. Errors as those of
+ * chain_read_poll. Blocks on any tier's storage: lanes only, LANE_REMOTE when a tier is remote. */
+enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *id, bool refresh,
+                    struct tier_report *ret_reports, struct meta *ret_meta) MUST_USE;
+
 struct chain_read; /* one client's read; one thread at a time, except that the waker may fire from any */
 
 /* Never blocks on storage: registers or joins and returns. Takes a reference to tiers; copies the id. */

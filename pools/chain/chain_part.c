@@ -10,15 +10,6 @@
 
 #include <string.h>
 
-enum err chain_read_stat(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta) {
-    enum err err = pool_peek_meta(pool, &read->id, ret_meta);
-    if (err == ERR_AGAIN) {
-        err = pool_stat(pool, op, &read->id, ret_meta);
-    }
-    bool cannot_hold = err == ERR_INVALID && op->fault.reason == REASON_ID_TOO_LONG_FOR_POOL;
-    return cannot_hold ? ERR_NOT_FOUND : err;
-}
-
 /* The tiers above were asked in vain and get no copy. */
 static void settle_place(struct chain_read *read, unsigned place) {
     for (unsigned i = 0; i < place; i++) {
@@ -36,7 +27,7 @@ bool chain_read_place(struct chain_read *read, struct op *op) {
     for (unsigned i = 0; i < count; i++) {
         const struct tier *tier = &read->tiers->tier[i];
         struct meta meta;
-        enum err err = chain_read_stat(read, op, tier->pool, &meta);
+        enum err err = chain_stat_tier(op, tier->pool, &read->id, &meta);
         if (!err && chain_read_passes_over(read, i, &meta)) {
             meta_fini(&meta);
             read->reports[i].result = TIER_PASSED;

@@ -37,9 +37,9 @@ struct chain_read {
 /* chain_part.c: looks which tier has the entry without opening it; true and state PLACED when a part is to come from there. May block on any
  * tier's storage. */
 bool chain_read_place(struct chain_read *read, struct op *op);
-/* chain_part.c: what the pool knows of the entry, without opening it; counts neither as hit nor as miss. ERR_NOT_FOUND also when the pool cannot
+/* chain_stat.c: what the pool knows of the entry, without opening it; counts neither as hit nor as miss. ERR_NOT_FOUND also when the pool cannot
  * hold the id. May block on the pool's storage. The copy is the caller's (meta_fini). */
-enum err chain_read_stat(struct chain_read *read, struct op *op, struct pool *pool, struct meta *ret_meta);
+enum err chain_stat_tier(struct op *op, struct pool *pool, const struct id *id, struct meta *ret_meta);
 /* chain.c: whether a refresh asks on although this tier has the entry. The last tier's is served whatever its flag says. */
 bool chain_read_passes_over(const struct chain_read *read, unsigned tier, const struct meta *meta);
 /* chain.c: state FAILED; returns err, which is recorded in op. */

@@ -36,6 +36,15 @@ void tiers_unref(struct tiers *tiers) {
     }
 }
 
+bool tiers_reach_out(const struct tiers *tiers) {
+    for (unsigned i = 0; i < tiers->count; i++) {
+        if (tiers->tier[i].pool->capabilities.remote) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool chain_has_head(const struct map_node *node, const void *key) {
     return CONTAINER_OF_CONST(node, struct remembered_chain, node)->tiers->tier[0].pool == key;
 }
