@@ -2,6 +2,7 @@
 #include "api/generation.h"
 
 #include "api/headers.h"
+#include "api/read_condition.h"
 #include "pools/chain/wiring.h"
 
 #include <inttypes.h>
@@ -24,12 +25,7 @@ enum err generation_judge_read(struct request *request, uint64_t generation, enu
                                bool *ret_not_modified) {
     char tag[TAG_BYTES];
     format_tag(generation, form, tag);
-    struct condition condition;
-    enum err err =
-        headers_condition(&request->op, NULL, request->io->header(request, "If-None-Match"), &condition);
-    *ret_not_modified =
-        !err && (condition.kind == CONDITION_ABSENT || headers_condition_names(&condition, tag));
-    return err;
+    return read_condition_judge(request, tag, ret_not_modified);
 }
 
 /* In whichever form. */

@@ -15,7 +15,7 @@ enum generation_form {
 
 /* ETag, and no-store. */
 void generation_describe(struct response *response, uint64_t generation, enum generation_form form);
-/* If-None-Match of a read: *ret_not_modified when it names this form of the generation. */
+/* The conditions of a read, by the tag of this form of the generation. */
 enum err generation_judge_read(struct request *request, uint64_t generation, enum generation_form form,
                                bool *ret_not_modified) MUST_USE;
 /* If-Match and If-None-Match of a change: ERR_PRECONDITION recorded, or the generation the change is bound

@@ -1,31 +1,18 @@
 /* res_openapi.c - the contract itself, as the build found it. It changes with the program only, so its digest is its tag. */
-#include "api/headers.h"
 #include "api/openapi_yaml.h"
 #include "api/problem.h"
+#include "api/read_condition.h"
 #include "api/resources.h"
 
 #include <stdio.h>
 
 #define TAG_BYTES 80
 
-static enum err judge(struct request *request, const char *tag, bool *ret_not_modified) {
-    struct op *op = &request->op;
-    struct condition condition;
-    enum err err = headers_condition(op, request->io->header(request, "If-Match"), NULL, &condition);
-    if (!err && condition.kind == CONDITION_MATCH && !headers_condition_names(&condition, tag)) {
-        err = op_fail(op, REASON_PRECONDITION_FAILED, "the current entity tag is %s", tag);
-    }
-    err = err ? err : headers_condition(op, NULL, request->io->header(request, "If-None-Match"), &condition);
-    *ret_not_modified =
-        !err && (condition.kind == CONDITION_ABSENT || headers_condition_names(&condition, tag));
-    return err;
-}
-
 enum api_step res_openapi_peek(struct request *request, struct response *response) {
     char tag[TAG_BYTES];
     snprintf(tag, sizeof tag, "\"%s\"", openapi_yaml_sha256);
     bool not_modified = false;
-    enum err err = judge(request, tag, &not_modified);
+    enum err err = read_condition_judge(request, tag, &not_modified);
     if (!err && buf_append(&response->text, openapi_yaml, openapi_yaml_bytes) != OK) {
         err = op_no_memory(&request->op);
     }

@@ -122,7 +122,7 @@ static enum err parse_query(struct decoder *decoder, const char *query, const ch
     return OK;
 }
 
-/* RFC 9112 3.2.2: a server takes the absolute form too; the authority is judged by nobody here, and a path left out is "/". Returns where
+/* RFC 9112 3.2.2: a server takes the absolute form too; the authority is judged in server/screen.c, and a path left out is "/". Returns where
  * path and query begin. */
 static const char *skip_authority(const char *raw, const char *end) {
     static const char scheme[] = "http://";

@@ -5,6 +5,7 @@
 #include "server/config_parts.h"
 #include "server/origin.h"
 #include "server/params.h"
+#include "server/screen.h"
 #include "server/text_file.h"
 #include "server/token_file.h"
 
@@ -192,6 +193,23 @@ static bool read_names(const struct reading *reading, const struct toml_node *no
     return true;
 }
 
+static bool read_hosts(const struct reading *reading, const struct toml_node *node) {
+    struct config *config = reading->config;
+    if (!read_names(reading, node, &config->allowed_hosts, &config->allowed_host_count)) {
+        return false;
+    }
+    for (size_t i = 0; i < config->allowed_host_count; i++) {
+        const char *host = config->allowed_hosts[i];
+        if (!screen_host_allowed(host, strlen(host), SCREEN_ANY_HOST)) {
+            return complain(reading->complaint, reading->file, node->line,
+                            "allowed_hosts: expected hosts as they stand in Host, like \"pools.example\" or "
+                            "\"pools.example:8080\" (found \"%.100s\")",
+                            host);
+        }
+    }
+    return true;
+}
+
 /* A list of origins, or "*". */
 static bool read_origins(const struct reading *reading, const struct toml_node *node) {
     struct config *config = reading->config;
@@ -224,8 +242,7 @@ static bool read_key(const struct reading *reading, const struct toml_node *node
         return read_names(reading, node, &reading->config->rest_secrets, &reading->config->rest_secret_count);
     }
     if (strcmp(node->key, "allowed_hosts") == 0) {
-        return read_names(reading, node, &reading->config->allowed_hosts,
-                          &reading->config->allowed_host_count);
+        return read_hosts(reading, node);
     }
     if (strcmp(node->key, "cors_origins") == 0) {
         return read_origins(reading, node);

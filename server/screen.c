@@ -170,22 +170,44 @@ bool screen_host_allowed(const char *host, size_t host_bytes, const char *const 
            (hosts == SCREEN_ANY_HOST || answers_to(host, host_bytes, name_bytes, hosts));
 }
 
-static enum err check_host(struct op *op, const struct screen_head *head, bool is_http_1_0) {
-    const struct header_field *host = headers_find(head->headers, "host");
+/* The authority of an absolute-form target (target_parse takes no other scheme); NULL = another form. */
+static const char *find_authority(const struct screen_head *head, size_t *ret_bytes) {
+    static const char scheme[] = "http://";
+    size_t scheme_bytes = sizeof scheme - 1;
+    if (head->target_bytes < scheme_bytes || strncasecmp(head->target, scheme, scheme_bytes) != 0) {
+        return NULL;
+    }
+    *ret_bytes = strcspn(head->target + scheme_bytes, "/?");
+    return head->target + scheme_bytes;
+}
+
+static enum err check_name(struct op *op, const struct screen_head *head, const char *what, const char *host,
+                           size_t host_bytes, bool is_judged) {
     size_t name_bytes = 0;
-    if (!host) {
-        return is_http_1_0 ? OK
-                           : op_fail(op, REASON_INVALID_HEADER, "an HTTP/1.1 request needs a Host field");
+    if (!split_host(host, host_bytes, &name_bytes)) {
+        return op_fail(op, REASON_INVALID_HEADER, "%s is malformed", what);
     }
-    if (!split_host(host->value, host->value_bytes, &name_bytes)) {
-        return op_fail(op, REASON_INVALID_HEADER, "the Host field is malformed");
-    }
-    if (head->hosts != SCREEN_ANY_HOST &&
-        !answers_to(host->value, host->value_bytes, name_bytes, head->hosts)) {
+    if (is_judged && head->hosts != SCREEN_ANY_HOST &&
+        !answers_to(host, host_bytes, name_bytes, head->hosts)) {
         return op_fail(op, REASON_INVALID_HEADER,
-                       "the Host field names no host this service answers to (setting allowed_hosts)");
+                       "%s names no host this service answers to (setting allowed_hosts)", what);
     }
     return OK;
+}
+
+/* An absolute-form target says itself which host is meant, and Host does not count (RFC 9112, 3.2.2); it must be well-formed all the
+ * same. */
+static enum err check_host(struct op *op, const struct screen_head *head, bool is_http_1_0) {
+    const struct header_field *host = headers_find(head->headers, "host");
+    size_t authority_bytes = 0;
+    const char *authority = find_authority(head, &authority_bytes);
+    if (!host && !is_http_1_0) {
+        return op_fail(op, REASON_INVALID_HEADER, "an HTTP/1.1 request needs a Host field");
+    }
+    enum err err =
+        host ? check_name(op, head, "the Host field", host->value, host->value_bytes, !authority) : OK;
+    return err || !authority ? err
+                             : check_name(op, head, "the request target", authority, authority_bytes, true);
 }
 
 /* Digits only, no sign, no list, no overflow. */

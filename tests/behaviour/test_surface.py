@@ -1,9 +1,11 @@
 """The service around the entries: what it is, whether it is ready, its contract; OPTIONS, pages of other sites, paging."""
 
 import pathlib
+import re
 import tempfile
+import urllib.parse
 
-from client import entry_target
+from client import entry_target, escape
 from harness import ROOT, Case, DaemonCase, run_binary, until
 from origin import Origin
 
@@ -376,3 +378,138 @@ cache_control = "no-store"
             self.assert_status(self.http.put(entry_target("good", "x"), b""), 201)
             self.assertEqual(self.http.get(entry_target("good", "x")).header("Cache-Control"), value)
             self.assert_status(self.http.delete("/pools/good"), 204)
+
+
+class Hosts(Case):
+    """Whom the service answers: the list beats the defaults, and an absolute target's authority beats Host."""
+
+    def status(self, daemon, target, host):
+        with daemon.raw() as raw:
+            raw.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            answer = raw.answer()
+        if answer.status != 200:
+            self.assert_problem(answer, 400, "invalid-header")
+        return answer.status
+
+    def test_without_a_list_and_token_only_names_that_no_attacker_can_own(self):
+        daemon = self.new_daemon()
+        for host, status in (("127.0.0.1", 200), ("localhost:1", 200), ("[::1]:9", 200), ("pools", 200), ("a.localhost", 200),
+                             ("evil.example", 400), ("localhost.evil.example", 400), ("127.0.0.1.evil.example", 400)):
+            self.assertEqual(self.status(daemon, "/pools", host), status, host)
+            self.assertEqual(self.status(daemon, f"http://{host}/pools", "evil.example"), status, host)
+            self.assertEqual(self.status(daemon, f"http://{host}/pools", "localhost"), status, host)
+
+    def test_with_a_list_its_names_only(self):
+        for token in (None, TOKEN):
+            daemon = self.new_daemon(config='allowed_hosts = ["pools.example", "other.example:8443"]\n', token=token)
+            for host, status in (("pools.example", 200), ("POOLS.example:1234", 200), ("other.example:8443", 200),
+                                 ("other.example", 400), ("other.example:80", 400), ("localhost", 400), ("127.0.0.1", 400),
+                                 ("pools.example.evil.example", 400)):
+                self.assertEqual(self.status(daemon, "/livez", host), status, host)
+                self.assertEqual(self.status(daemon, f"http://{host}/livez", "pools.example"), status, host)
+
+    def test_with_a_token_and_no_list_any(self):
+        daemon = self.new_daemon(token=TOKEN)
+        self.assertEqual(self.status(daemon, "/livez", "what.ever.example"), 200)
+        self.assertEqual(self.status(daemon, "http://what.ever.example/livez", "x"), 200)
+
+    def test_what_is_no_host_is_a_configuration_error(self):
+        for value in ("http://a", "a b", "", "a/b", "a:b", "[::1"):
+            run = check_config(f'\nallowed_hosts = ["fine", "{value}"]\n')
+            self.assertEqual(run.returncode, 1, value)
+            self.assertIn("lailad.toml:2: allowed_hosts: expected", run.stderr)
+
+
+class Paging(DaemonCase):
+    config = '[pools.hdf5]\nkind = "hdf5"\n'
+
+    def test_links_lead_through_every_page_and_keep_what_was_asked(self):
+        prefix = "a&b=c +%2F/\u00fc\"<>;,#?"
+        ids = {f"{prefix}{number:03}" for number in range(23)}
+        for pool in ("alpha", "hdf5"):
+            for entry_id in ids | {"other", prefix[:-1]}:
+                self.assert_status(self.http.put(entry_target(pool, entry_id), b"x"), 201)
+            for limit in (1, 7, 23, 24, None):
+                target = f"/pools/{pool}/entries?prefix={escape(prefix)}" + (f"&limit={limit}" if limit else "")
+                found, pages = [], 0
+                while target:
+                    answer = self.assert_status(self.http.get(target), 200)
+                    head = self.assert_status(self.http.head(target), 200)
+                    page = answer.json()
+                    self.assertLessEqual(len(page["ids"]), limit or 1000)
+                    found += page["ids"]
+                    pages += 1
+                    link = answer.header("Link")
+                    self.assertEqual(head.header("Link"), link)
+                    self.assertEqual(link is None, page["next_cursor"] is None)
+                    target = None
+                    if link:
+                        uri, rel = re.fullmatch(r"<([^<>\s]*)>; rel=\"([a-z]+)\"", link).groups()
+                        self.assertEqual(rel, "next")
+                        path, query = uri.split("?")
+                        self.assertEqual(path, f"/pools/{pool}/entries")
+                        asked = dict(pair.split("=") for pair in query.split("&"))
+                        self.assertEqual(asked.keys(), {"cursor", "prefix", "limit"} if limit else {"cursor", "prefix"})
+                        self.assertEqual(asked["prefix"], escape(prefix))
+                        self.assertEqual(urllib.parse.unquote(asked["cursor"]), page["next_cursor"])
+                        if limit:
+                            self.assertEqual(asked["limit"], str(limit))
+                        target = uri
+                self.assertEqual((len(found), set(found)), (len(ids), ids))
+                self.assertGreaterEqual(pages, -(-len(ids) // (limit or 1000)))
+
+
+class WiringConditions(DaemonCase):
+    """The tags of the wiring, on reads and on changes."""
+
+    config = "".join(f'[pools.{name}]\nkind = "memory"\n' for name in "abc")
+
+    def setUp(self):
+        super().setUp()
+        self.assert_status(self.http.put("/chain", "a << b", {"Content-Type": "text/plain"}), 200)
+
+    def test_a_read_is_judged_by_both_fields(self):
+        for target in ("/chain", "/pools/a/proxy_to"):
+            tag = self.http.get(target).header("ETag")
+            for method in (self.http.get, self.http.head):
+                self.assert_status(method(target, {"If-Match": tag}), 200)
+                self.assert_status(method(target, {"If-Match": "*"}), 200)
+                self.assert_status(method(target, {"If-Match": '"0"'}), 412)
+                self.assert_status(method(target, {"If-Match": '"0"', "If-None-Match": tag}), 412)
+                self.assert_status(method(target, {"If-Match": tag, "If-None-Match": tag}), 304)
+                self.assert_status(method(target, {"If-None-Match": tag}), 304)
+                self.assert_status(method(target, {"If-None-Match": '"0"'}), 200)
+            self.assert_problem(self.http.get(target, {"If-Match": '"0"'}), 412, "precondition-failed")
+
+    def test_a_change_with_an_old_tag_changes_nothing(self):
+        chain_tag, link_tag = (self.http.get(target).header("ETag") for target in ("/chain", "/pools/a/proxy_to"))
+        self.assert_status(self.http.wire("b << c"), 200)
+        self.assert_status(self.http.put_json("/pools/a/proxy_to", {"pool": "c"}), 200)
+        before = self.http.get("/chain").body
+        plain = {"Content-Type": "text/plain", "If-Match": chain_tag}
+        self.assert_problem(self.http.put("/chain", "c << a", plain), 412, "precondition-failed")
+        self.assert_problem(self.http.post("/chain", "c << a", plain), 412, "precondition-failed")
+        stale = {"If-Match": link_tag}
+        self.assert_problem(self.http.put_json("/pools/a/proxy_to", {"pool": None}, stale), 412, "precondition-failed")
+        self.assert_problem(self.http.delete("/pools/a/proxy_to", stale), 412, "precondition-failed")
+        self.assertEqual(self.http.get("/chain").body, before)
+
+    def test_answers_carry_the_tag_that_a_read_would_give(self):
+        plain = {"Content-Type": "text/plain"}
+        for change, body in ((self.http.put, b"b << c"), (self.http.post, b"a << b")):
+            answer = self.assert_status(change("/chain", body, plain), 200)
+            read = self.http.get("/chain")
+            self.assertEqual((answer.header("ETag"), answer.body), (read.header("ETag"), read.body))
+        answer = self.http.put_json("/pools/a/proxy_to", {"pool": "c"})
+        self.assertEqual(answer.header("ETag"), self.http.get("/pools/a/proxy_to").header("ETag"))
+        answer = self.assert_status(self.http.delete("/pools/a/proxy_to"), 204)
+        self.assertEqual(answer.header("ETag"), self.http.get("/pools/a/proxy_to").header("ETag"))
+
+    def test_put_replaces_and_post_keeps_the_other_links(self):
+        self.assertEqual(self.http.wire("c << alpha").body, b"a << b\nc << alpha\n")
+        self.assertEqual(self.http.wire("a << c").body, b"a << c << alpha\n")
+        self.assertEqual(self.http.put("/chain", "b << a", {"Content-Type": "text/plain"}).body, b"b << a\n")
+        self.assert_problem(self.http.wire(""), 400, "invalid-chain")
+        self.assert_problem(self.http.wire("a << b\nnobody << a"), 404, "pool-not-found")
+        self.assertEqual(self.http.get("/chain").body, b"b << a\n")
+        self.assertEqual(self.http.put("/chain", "", {"Content-Type": "text/plain"}).body, b"")

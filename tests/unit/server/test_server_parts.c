@@ -177,6 +177,35 @@ START_TEST(twins_are_screened) {
 }
 END_TEST
 
+/* The authority of the absolute form replaces Host. */
+START_TEST(absolute_targets_name_their_host) {
+    static const struct {
+        const char *target, *host;
+        enum err expected;
+    } rows[] = {
+        {"http://localhost/p", "evil.example", OK},
+        {"HTTP://127.0.0.1:8080", "x", OK},
+        {"http://[::1]:8080/?q", "x", OK},
+        {"http://evil.example/p", "localhost", ERR_INVALID},
+        {"http://evil.example", "localhost", ERR_INVALID},
+        {"http://evil.example?/localhost", "localhost", ERR_INVALID},
+        {"http:///p", "localhost", ERR_INVALID},
+        {"http://user@localhost/p", "localhost", ERR_INVALID},
+        {"http://localhost:80x/p", "localhost", ERR_INVALID},
+        {"http://localhost/p", "mal formed", ERR_INVALID},
+        {"/http://evil.example/", "localhost", OK},
+        {"/p", "evil.example", ERR_INVALID},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct screened screened;
+        headers_init(&headers);
+        add("Host", rows[i].host);
+        ck_assert_msg(screen("HTTP/1.1", rows[i].target, &screened) == rows[i].expected, "%s",
+                      rows[i].target);
+    }
+}
+END_TEST
+
 START_TEST(framing_is_told) {
     struct screened screened;
     headers_init(&headers);
@@ -353,6 +382,7 @@ int main(void) {
     tcase_add_test(tests, a_pipe_serves_two_threads_without_a_lock);
     tcase_add_test(tests, fields_are_screened);
     tcase_add_test(tests, twins_are_screened);
+    tcase_add_test(tests, absolute_targets_name_their_host);
     tcase_add_test(tests, framing_is_told);
     tcase_add_test(tests, other_expectations_are_refused);
     tcase_add_test(tests, hosts_are_screened);
