@@ -45,7 +45,8 @@ enum err http_header_add(struct http_header *header, const char *line, size_t by
         header->complete = header->status >= 200;
         return OK;
     }
-    while (bytes > 0 && (line[bytes - 1] == ' ' || line[bytes - 1] == '\t')) {
+    bytes = strnlen(line, bytes); /* what follows a NUL would be taken for a field of its own */
+    while (bytes > 0 && memchr(" \t\r", line[bytes - 1], 3)) {
         bytes--;
     }
     enum err err = buf_append(&header->fields, line, bytes);

@@ -1,7 +1,6 @@
 /* s3_list.c - listing and emptying: pages of ListObjectsV2, of which only entries count.
  *
- * A cursor is "<foreign>.<name>": how many keys that are no entries this pass has met, and the last object name seen, encoded.
- * The next page is asked for with start-after that name. S3 lists in the byte order of names, so an object present throughout
+ * A cursor (s3_cursor.h) names the last object seen. The next page is asked for with start-after that name. S3 lists in the byte order of names, so an object present throughout
  * appears exactly once, whatever comes and goes; nothing expires, nothing is kept between calls, and a cursor that is
  * not ours can be told. (The server's own continuation tokens can do none of this; a bad one is a 500 on some.)
  *
@@ -13,6 +12,7 @@
 #include "pools/base/percent.h"
 #include "pools/object_store/encoding.h"
 #include "pools/object_store/list_xml.h"
+#include "pools/s3/s3_cursor.h"
 #include "pools/s3/s3_errors.h"
 
 #include <stdio.h>
@@ -23,8 +23,7 @@
 
 struct scan {
     char under[S3_NAME_BYTES]; /* names begin with this: the pool's prefix and the encoded id prefix */
-    char after[S3_NAME_BYTES]; /* the last name seen; "" = from the start */
-    uint64_t foreign;
+    struct s3_cursor at;
     bool ended;
 };
 
@@ -39,8 +38,8 @@ static enum err list_page(struct s3_pool *s3, struct op *op, struct scan *scan, 
     if (scan->under[0] != '\0') {
         s3_call_query(&call, "prefix", scan->under);
     }
-    if (scan->after[0] != '\0') {
-        s3_call_query(&call, "start-after", scan->after);
+    if (scan->at.after[0] != '\0') {
+        s3_call_query(&call, "start-after", scan->at.after);
     }
     AUTO(s3_answer_fini) struct s3_answer answer;
     s3_answer_init(&answer);
@@ -54,13 +53,13 @@ static enum err list_page(struct s3_pool *s3, struct op *op, struct scan *scan, 
         return err;
     }
     const char *last = page.count > 0 ? page.keys[page.count - 1] : NULL;
-    bool moves = last && strlen(last) < sizeof scan->after && strcmp(last, scan->after) > 0;
+    bool moves = last && strlen(last) < sizeof scan->at.after && strcmp(last, scan->at.after) > 0;
     if (page.count > most || (page.count > 0 && !moves) || (page.count == 0 && page.truncated)) {
         list_page_fini(&page);
         return op_fail(op, REASON_BAD_ANSWER, "the store's listing does not move forward");
     }
     if (last) {
-        memcpy(scan->after, last, strlen(last) + 1);
+        memcpy(scan->at.after, last, strlen(last) + 1);
     }
     scan->ended = !page.truncated;
     *ret_page = page;
@@ -69,48 +68,12 @@ static enum err list_page(struct s3_pool *s3, struct op *op, struct scan *scan, 
 
 static void note_foreign(struct s3_pool *s3, const struct scan *scan) {
     if (scan->ended && strcmp(scan->under, s3->prefix) == 0) {
-        atomic_store(&s3->foreign, scan->foreign);
+        atomic_store(&s3->foreign, scan->at.foreign);
         atomic_store(&s3->foreign_known, true);
     }
 }
 
 /* ---- listing ---- */
-
-static enum err bad_cursor(struct op *op) {
-    return op_fail(op, REASON_INVALID_QUERY, "the cursor is not one this listing gave");
-}
-
-static enum err read_cursor(struct op *op, const char *cursor, struct scan *scan) {
-    size_t digits = strspn(cursor, "0123456789");
-    if (digits == 0 || digits > 18 || cursor[digits] != '.') {
-        return bad_cursor(op);
-    }
-    const char *encoded = cursor + digits + 1;
-    size_t encoded_bytes = strlen(encoded);
-    char *name = encoded_bytes <= 3 * S3_MOST_NAME_BYTES ? malloc(encoded_bytes + 1) : NULL;
-    size_t bytes = 0;
-    bool fits = name && percent_decode_canonical(encoded, encoded_bytes, name, &bytes) == OK && bytes > 0 &&
-                bytes < sizeof scan->after && !memchr(name, '\0', bytes) &&
-                strncmp(name, scan->under, strlen(scan->under)) == 0;
-    if (fits) {
-        memcpy(scan->after, name, bytes);
-        scan->after[bytes] = '\0';
-        scan->foreign = strtoull(cursor, NULL, 10);
-    }
-    free(name);
-    return fits ? OK : bad_cursor(op);
-}
-
-static enum err write_cursor(struct op *op, const struct scan *scan, char **ret_cursor) {
-    AUTO(buf_fini) struct buf cursor;
-    buf_init(&cursor, 3 * S3_MOST_NAME_BYTES + 32);
-    if (buf_printf(&cursor, "%llu.", (unsigned long long)scan->foreign) != OK ||
-        percent_encode(&cursor, scan->after, strlen(scan->after)) != OK) {
-        return op_no_memory(op);
-    }
-    *ret_cursor = buf_steal(&cursor);
-    return OK;
-}
 
 /* The entries of a page, added; others counted. */
 static enum err take_page(struct s3_pool *s3, struct op *op, struct scan *scan, const struct list_page *page,
@@ -119,7 +82,7 @@ static enum err take_page(struct s3_pool *s3, struct op *op, struct scan *scan, 
         char id[ID_MOST_BYTES + 1];
         size_t bytes = 0;
         if (!s3_key_to_id(s3->prefix, page->keys[i], id, &bytes)) {
-            scan->foreign++;
+            scan->at.foreign++;
             continue;
         }
         enum err err = listing_add(listing, op, id, bytes);
@@ -140,7 +103,7 @@ enum err s3_list(struct pool *pool, struct op *op, const char *prefix, const cha
         *ret_listing = listing; /* no id can begin so */
         return OK;
     }
-    enum err err = cursor ? read_cursor(op, cursor, &scan) : OK;
+    enum err err = cursor ? s3_cursor_read(op, cursor, scan.under, &scan.at) : OK;
     for (int empty_pages = 0;
          err == OK && !scan.ended && listing.count < limit && empty_pages < EMPTY_PAGES_MOST;) {
         struct list_page page;
@@ -154,7 +117,7 @@ enum err s3_list(struct pool *pool, struct op *op, const char *prefix, const cha
         empty_pages = listing.count == before ? empty_pages + 1 : 0;
     }
     if (err == OK && !scan.ended) {
-        err = write_cursor(op, &scan, &listing.next_cursor);
+        err = s3_cursor_write(op, &scan.at, &listing.next_cursor);
     }
     if (err != OK) {
         listing_fini(&listing);
@@ -333,7 +296,7 @@ enum err s3_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
                 page.keys[entries++] = page.keys[i];
                 page.keys[i] = foreign;
             } else {
-                scan.foreign++;
+                scan.at.foreign++;
             }
         }
         if (entries > 0 && !one_by_one) {

@@ -18,7 +18,8 @@ START_TEST(fields_by_name) {
     struct http_header header;
     http_header_init(&header, 4096);
     ADD(&header, "HTTP/1.1 206 Partial Content\r\n", "ETag: \"a\"\r\n", "x-amz-meta-a-b: 2\r\n",
-        "X-AMZ-META-A:1\r\n", "Empty:  \r\n", "Padded: \ta b \t \r\n", "twice: 1\n", "Twice: \t2\n");
+        "X-AMZ-META-A:1\r\n", "Empty:  \r\n", "Padded: \ta b \t \r\n", "twice: 1\n", "Twice: \t2\n",
+        "Returned: c\r \r\n");
     ck_assert(!header.complete);
     ADD(&header, "\r\n", "ETag: trailer\r\n");
     ck_assert(header.complete);
@@ -29,7 +30,20 @@ START_TEST(fields_by_name) {
     ck_assert_str_eq(http_header_field(&header, "empty"), "");
     ck_assert_str_eq(http_header_field(&header, "padded"), "a b");
     ck_assert_str_eq(http_header_field(&header, "twice"), "2");
+    ck_assert_str_eq(http_header_field(&header, "returned"), "c");
     ck_assert_ptr_null(http_header_field(&header, "x-amz-meta"));
+    http_header_fini(&header);
+}
+END_TEST
+
+START_TEST(a_nul_hides_no_field) {
+    static const char line[] = "A: 1 \r\0ETag: \"smuggled\"\r\n";
+    struct http_header header;
+    http_header_init(&header, 4096);
+    ADD(&header, "HTTP/1.1 200 OK\r\n");
+    ck_assert_int_eq(http_header_add(&header, line, sizeof line - 1), OK);
+    ck_assert_str_eq(http_header_field(&header, "a"), "1");
+    ck_assert_ptr_null(http_header_field(&header, "etag"));
     http_header_fini(&header);
 }
 END_TEST
@@ -73,6 +87,7 @@ END_TEST
 TCase *http_header_case(void) {
     TCase *tcase = tcase_create("http_header");
     tcase_add_test(tcase, fields_by_name);
+    tcase_add_test(tcase, a_nul_hides_no_field);
     tcase_add_test(tcase, interim_answers_are_forgotten);
     tcase_add_test(tcase, odd_status_lines);
     tcase_add_test(tcase, the_limit_holds);
