@@ -33,6 +33,7 @@ class Operation:
         self.parameters = {(p["in"], p["name"] if p["in"] != "header" else p["name"].lower()): p for p in parameters}
         self.responses = {int(status): contract.resolve(said) for status, said in operation["responses"].items()}
         self.body = operation.get("requestBody")
+        self.takes_any_query = operation.get("x-any-query", False)
 
     def __repr__(self):
         return self.name

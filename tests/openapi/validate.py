@@ -162,7 +162,8 @@ class Exchange:
             if wrong:
                 self.complain(f"accepted with the {place} parameter {name}: {wrong}")
         for place, name in self.values:
-            if place == "query" and ("query", name) not in self.operation.parameters:
+            is_described = ("query", name) in self.operation.parameters or self.operation.takes_any_query
+            if place == "query" and not is_described:
                 self.complain(f"accepted with the query parameter {name}, which is not described")
         sent = self.said["sent"]
         if sent is None or not sent["bytes"]:
