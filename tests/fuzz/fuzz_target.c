@@ -29,7 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     for (unsigned i = 0; i < target.parameter_count; i++) {
         MUST(target.parameter[i].name.text[target.parameter[i].name.bytes] == '\0');
-        MUST(target_query(&target, target.parameter[i].name.text) != NULL);
+        const struct target_text *name = &target.parameter[i].name;
+        MUST(strlen(name->text) != name->bytes ||
+             target_query(&target, name->text) == &target.parameter[i].value);
         total += target.parameter[i].name.bytes;
     }
     MUST(total <= size);
