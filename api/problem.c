@@ -85,8 +85,7 @@ static json_t *failed_tiers(const struct problem_extra *extra) {
     return tiers;
 }
 
-static json_t *problem_object(const struct fault *fault, enum err kind, unsigned status,
-                              const struct problem_extra *extra) {
+static json_t *problem_object(const struct fault *fault, unsigned status, const struct problem_extra *extra) {
     char type[96];
     snprintf(type, sizeof type, "urn:lailad:problem:%s", reason_slug(fault->reason));
     json_t *problem = json_object();
@@ -115,7 +114,7 @@ static json_t *problem_object(const struct fault *fault, enum err kind, unsigned
     if (fits && extra && extra->pools) {
         fits = json_object_set(problem, "pools", extra->pools) == 0;
     }
-    fits = fits && json_put(problem, "retryable", json_boolean(err_retryable(kind)));
+    fits = fits && json_put(problem, "retryable", json_boolean(reason_retryable(fault->reason)));
     if (!fits) {
         json_decref(problem);
         return NULL;
@@ -141,7 +140,7 @@ void problem_answer(const struct request *request, struct response *response, co
     unsigned status = problem_status(kind);
 
     response_reset(response);
-    json_t *problem = problem_object(&said, kind, status, extra);
+    json_t *problem = problem_object(&said, status, extra);
     if (!problem || response_json(response, status, problem) != OK) {
         status = 503;
         response->status = status;

@@ -193,6 +193,8 @@ struct pool_kind {
      * their storage here; remote kinds contact nobody. On failure the caller keeps `settings`. */
     enum err (*open)(struct op *op, const struct pool_environment *environment, const char *nickname,
                      struct settings *settings, struct pool **ret_pool);
+    /* Optional: what the options' types cannot tell. Pure; open judges the same. The fault begins with the option's name. */
+    enum err (*check)(struct op *op, const struct settings *settings);
     /* Optional, of kinds that keep one file: which one a pool with these settings would open, under one name whatever links and dots lead
      * to it. Opens nothing: the configuration is checked with it. ret_path has PATH_MAX bytes. */
     enum err (*file_path)(struct op *op, const struct pool_environment *environment, const char *nickname,

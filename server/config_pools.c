@@ -98,6 +98,17 @@ static bool set_fallbacks(const struct reading *reading, struct config_pool *poo
     return true;
 }
 
+/* Of the option that the sentence begins with; the table's when it came from elsewhere. */
+static unsigned line_of_option(const struct toml_node *table, const char *sentence) {
+    size_t bytes = strcspn(sentence, " ");
+    for (const struct toml_node *node = table->first; node; node = node->next) {
+        if (strlen(node->key) == bytes && memcmp(node->key, sentence, bytes) == 0) {
+            return node->line;
+        }
+    }
+    return table->line;
+}
+
 static bool read_pool(const struct reading *reading, const struct toml_node *table) {
     if (!nickname_valid(table->key)) {
         return complain(
@@ -127,8 +138,12 @@ static bool read_pool(const struct reading *reading, const struct toml_node *tab
     }
     struct op op;
     op_init(&op, 0, 0);
-    return settings_finish(pool->settings, &op) == OK ||
-           complain(reading->complaint, reading->file, table->line, "%s%s", where, op.fault.detail);
+    if (settings_finish(pool->settings, &op)) {
+        return complain(reading->complaint, reading->file, table->line, "%s%s", where, op.fault.detail);
+    }
+    return !kind->check || kind->check(&op, pool->settings) == OK ||
+           complain(reading->complaint, reading->file, line_of_option(table, op.fault.detail), "%s%s", where,
+                    op.fault.detail);
 }
 
 bool config_read_pools(const struct reading *reading, const struct toml_node *node) {

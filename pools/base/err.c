@@ -35,6 +35,17 @@ bool err_retryable(enum err kind) {
     return kind_rows[kind].retryable;
 }
 
+bool reason_retryable(enum reason reason) {
+    switch (reason) {
+    case REASON_POOL_FAILED:   /* its file has to be mended */
+    case REASON_POOL_POISONED: /* it has to be opened again */
+    case REASON_NOT_CACHED:    /* somebody has to read it first */
+        return false;
+    default:
+        return err_retryable(reason_kind(reason));
+    }
+}
+
 const char *reason_slug(enum reason reason) {
     MUST((unsigned)reason < REASON_COUNT);
     return reason_rows[reason].slug;

@@ -147,6 +147,8 @@ static inline enum err reason_kind(enum reason reason) {
     };
     return kinds[reason];
 }
+/* The same of a reason: its kind's answer, but for those that wait for somebody. */
+bool reason_retryable(enum reason reason);
 const char *reason_slug(enum reason reason);
 const char *reason_title(enum reason reason);
 

@@ -113,8 +113,9 @@ struct s3_meta_fields {
     char created[24];
     char piece[S3_META_MOST_PIECES][256];
 };
-/* Adds what describes the entry to a call that makes an object; `fields` holds the texts until it is sent. ERR_INVALID when a text has
- * control bytes. */
+/* Whether an object can carry the entry's texts: ERR_INVALID (REASON_INVALID_HEADER) for control bytes and what is no ASCII. */
+enum err s3_meta_check(struct op *op, const struct meta *meta) MUST_USE;
+/* Adds what describes the entry to a call that makes an object; `fields` holds the texts until it is sent. Fails as s3_meta_check. */
 enum err s3_meta_to_call(struct op *op, const struct meta *meta, struct s3_meta_fields *ret_fields,
                          struct s3_call *call) MUST_USE;
 /* From an answer to GET or HEAD. Foreign objects give what S3 itself knows. ret_meta is uninitialised before. */

@@ -28,13 +28,21 @@ static const char *const piece_name[S3_META_MOST_PIECES] = {
 
 /* ---- to an object ---- */
 
+/* Beyond ASCII, stores disagree about the bytes that were signed, and the refusal would look like one of our credentials. */
 static bool can_be_sent(const char *text) {
     for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+        if ((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f) {
             return false;
         }
     }
     return true;
+}
+
+enum err s3_meta_check(struct op *op, const struct meta *meta) {
+    return can_be_sent(meta->content_type) && can_be_sent(meta->content_encoding)
+               ? OK
+               : op_fail(op, REASON_INVALID_HEADER,
+                         "an object store takes Content-Type and Content-Encoding in ASCII only");
 }
 
 static enum err add_extension(struct op *op, const struct blob *extension, struct s3_meta_fields *fields,
@@ -55,9 +63,9 @@ static enum err add_extension(struct op *op, const struct blob *extension, struc
 
 enum err s3_meta_to_call(struct op *op, const struct meta *meta, struct s3_meta_fields *ret_fields,
                          struct s3_call *call) {
-    if (!can_be_sent(meta->content_type) || !can_be_sent(meta->content_encoding) ||
-        !can_be_sent(meta->validator)) {
-        return op_fail(op, REASON_INVALID_HEADER, "the entry's metadata hold control bytes");
+    enum err err = s3_meta_check(op, meta);
+    if (err != OK) {
+        return err;
     }
     s3_call_field(call, "Content-Type", meta->content_type);
     if (meta->content_encoding[0] != '\0') {
@@ -73,7 +81,7 @@ enum err s3_meta_to_call(struct op *op, const struct meta *meta, struct s3_meta_
     }
     if (meta->hold == HOLD_CACHED) {
         s3_call_field(call, "x-amz-meta-lailad-hold", "cached");
-        if (meta->validator[0] != '\0') {
+        if (meta->validator[0] != '\0' && can_be_sent(meta->validator)) {
             s3_call_field(call, "x-amz-meta-lailad-validator", meta->validator);
         }
     }

@@ -203,6 +203,13 @@ static enum err read_settings(struct op *op, struct s3_pool *s3, const struct se
     return set_address(op, s3, settings);
 }
 
+static enum err s3_check(struct op *op, const struct settings *settings) {
+    struct s3_pool *s3 = calloc(1, sizeof *s3); /* as large as an instance, and read_settings fills one */
+    enum err err = s3 ? read_settings(op, s3, settings) : op_no_memory(op);
+    free(s3);
+    return err;
+}
+
 /* ---- slots ---- */
 
 static void s3_status(struct pool *pool, struct pool_status *ret_status) {
@@ -304,5 +311,8 @@ static enum err s3_open(struct op *op, const struct pool_environment *environmen
     return s3_pool_open_with_clock(op, environment, nickname, settings, NULL, ret_pool);
 }
 
-const struct pool_kind s3_pool_kind = {
-    .name = "s3", .options = s3_options, .option_count = ARRAY_COUNT(s3_options), .open = s3_open};
+const struct pool_kind s3_pool_kind = {.name = "s3",
+                                       .options = s3_options,
+                                       .option_count = ARRAY_COUNT(s3_options),
+                                       .open = s3_open,
+                                       .check = s3_check};

@@ -79,6 +79,7 @@ enum err s3_open_writer(struct pool *pool, struct op *op, const struct id *id,
         return op_no_memory(op);
     }
     enum err err = s3_key_from_id(s3->prefix, id, writer->name) ? OK : too_long(op, s3);
+    err = err == OK ? s3_meta_check(op, &options->meta) : err; /* before the body comes */
     err = err == OK ? spool_open(op, s3->spool_dir, S3_SPOOL_RAM_BYTES, &writer->spool) : err;
     if (err != OK) {
         free(writer);

@@ -26,7 +26,7 @@ int main(void) {
     for (int reason = REASON_NONE + 1; reason < REASON_COUNT; reason++) {
         enum err kind = reason_kind((enum reason)reason);
         printf("problem urn:lailad:problem:%s %u %s %s\n", reason_slug((enum reason)reason),
-               problem_status(kind), err_retryable(kind) ? "true" : "false",
+               problem_status(kind), reason_retryable((enum reason)reason) ? "true" : "false",
                reason_title((enum reason)reason));
     }
     return 0;

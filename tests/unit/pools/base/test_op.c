@@ -72,6 +72,12 @@ START_TEST(every_kind_has_a_word) {
     ck_assert(err_retryable(ERR_THROTTLED));
     ck_assert(!err_retryable(ERR_NOT_FOUND));
     ck_assert(!err_retryable(ERR_DENIED));
+    ck_assert(reason_retryable(REASON_UNAVAILABLE));
+    ck_assert(reason_retryable(REASON_LOADING));
+    ck_assert(!reason_retryable(REASON_POOL_FAILED));
+    ck_assert(!reason_retryable(REASON_POOL_POISONED));
+    ck_assert(!reason_retryable(REASON_NOT_CACHED));
+    ck_assert(!reason_retryable(REASON_DENIED));
 }
 END_TEST
 
