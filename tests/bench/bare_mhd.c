@@ -1,11 +1,12 @@
 /* bare_mhd.c - the most that libmicrohttpd gives on this machine: the limit that the benchmark measures lailad against.
  *
- * One poll thread, one static response made beforehand, every request answered with it: what remains is the library's own
- * work. (At the second call: a response queued at the first one makes the library close the connection.) The header fields and the body are those of a lailad answer, so that both send the same bytes.
+ * One poll thread, static answers made beforehand: what remains is the library's own work. A GET is answered with one, a PUT, whose
+ * body is copied to one place, with the other. (At the second call: a response queued at the first one makes the
+ * library close the connection.) Header fields and bodies are those of lailad's answers, so that both send the same bytes.
  *
- *     bare_mhd HEADER_FILE BODY_FILE     prints the port it listens on, ends at end of input
+ *     bare_mhd GET_HEADERS GET_BODY PUT_HEADERS     prints the port it listens on, ends at end of input
  *
- * HEADER_FILE has one "Name: value" a line. The flags and limits are those of server/listener.c.
+ * The header files have one "Name: value" a line. The flags and limits are those of server/listener.c.
  */
 #include <microhttpd.h>
 
@@ -20,20 +21,32 @@
 #define BODY_MOST_BYTES (16U << 20)
 #define CONNECTION_MEMORY_BYTES ((size_t)36 * 1024)
 #define LINE_BYTES 4096
+#define TAKEN_BYTES 65536
 
-static enum MHD_Result answer(void *response, struct MHD_Connection *connection, const char *target,
+struct answers {
+    struct MHD_Response *get;
+    struct MHD_Response *put;
+    char taken[TAKEN_BYTES]; /* the body of a PUT; one thread, so one place */
+};
+
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *target,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_bytes, void **request) {
+    struct answers *answers = context;
     (void)target;
-    (void)method;
     (void)version;
-    (void)upload;
-    (void)upload_bytes;
     if (!*request) {
-        *request = response;
+        *request = answers;
         return MHD_YES;
     }
-    return MHD_queue_response(connection, MHD_HTTP_OK, (struct MHD_Response *)response);
+    if (*upload_bytes) {
+        memcpy(answers->taken, upload, *upload_bytes < TAKEN_BYTES ? *upload_bytes : TAKEN_BYTES);
+        *upload_bytes = 0;
+        return MHD_YES;
+    }
+    return strcmp(method, MHD_HTTP_METHOD_PUT) == 0
+               ? MHD_queue_response(connection, MHD_HTTP_NO_CONTENT, answers->put)
+               : MHD_queue_response(connection, MHD_HTTP_OK, answers->get);
 }
 
 static struct MHD_Response *response_from_file(const char *path) {
@@ -76,19 +89,22 @@ static int add_headers(struct MHD_Response *response, const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: bare_mhd HEADER_FILE BODY_FILE\n");
+    if (argc != 4) {
+        fprintf(stderr, "usage: bare_mhd GET_HEADERS GET_BODY PUT_HEADERS\n");
         return 2;
     }
-    struct MHD_Response *response = response_from_file(argv[2]);
-    if (!response || add_headers(response, argv[1]) != 0) {
-        fprintf(stderr, "bare_mhd: cannot make the answer from %s and %s\n", argv[1], argv[2]);
+    static struct answers answers;
+    answers.get = response_from_file(argv[2]);
+    answers.put = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (!answers.get || !answers.put || add_headers(answers.get, argv[1]) != 0 ||
+        add_headers(answers.put, argv[3]) != 0) {
+        fprintf(stderr, "bare_mhd: cannot make the answers from %s, %s and %s\n", argv[1], argv[2], argv[3]);
         return 1;
     }
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-                         NULL, NULL, answer, response, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+                         NULL, NULL, answer, &answers, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
                          MHD_OPTION_CONNECTION_LIMIT, 1000U, MHD_OPTION_CONNECTION_TIMEOUT, 40U,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, MHD_OPTION_END);
     if (!daemon) {
@@ -101,6 +117,7 @@ int main(int argc, char **argv) {
     while (read(STDIN_FILENO, &byte, 1) > 0) {
     }
     MHD_stop_daemon(daemon);
-    MHD_destroy_response(response);
+    MHD_destroy_response(answers.get);
+    MHD_destroy_response(answers.put);
     return 0;
 }

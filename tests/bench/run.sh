@@ -1,35 +1,53 @@
 #!/bin/sh
-# Benchmarks hits on this machine: lailad (release build) against a bare libmicrohttpd handler and nginx serving a file.
+# Measures lailad (release build) on this machine: hits, writes, cold reads and memory, against what else could do the same work.
 #
-#   sh tests/bench/run.sh [--rounds 7] [--seconds 3]
+#   sh tests/bench/run.sh                         everything, about 15 minutes
+#   sh tests/bench/run.sh --only alpha-nginx,memory --rounds 3 --seconds 2 --json FILE
+#   sh tests/bench/run.sh --list                  what there is to measure, with its goal
 #
-# The server has one core, the client (wrk, 32 connections) the other; nothing else should run meanwhile. Prints a table and writes
-# build/bench/results.json. tests/README.md says how to read it.
+# Nothing else should run meanwhile. Prints a table and writes build/bench/results.json. tests/README.md says how to read it. A peer that
+# cannot be installed leaves its comparisons out, with the reason in their rows.
 set -eu
 
-PACKAGES="wrk nginx-light util-linux python3 pkg-config gcc cmake ninja-build libmicrohttpd-dev"
+NEEDS="wrk util-linux python3 pkg-config gcc cmake ninja-build libmicrohttpd-dev git"
+PEERS="nginx-light varnish webdis redis-server swift-proxy swift-account swift-container swift-object python3-swift python3-boto3"
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
 
-missing=
-for package in $PACKAGES; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$state" = installed ] || missing="$missing $package"
-done
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" -ne 0 ]; then
-        echo "tests/bench/run.sh: run as root: apt-get install$missing" >&2
+is_missing() {
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)
+    [ "$state" != installed ]
+}
+
+# install PACKAGE... : no service is started, whatever the package would like.
+install() {
+    [ "$(id -u)" -eq 0 ] || return 1
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+for package in $NEEDS; do
+    if is_missing "$package" && ! install "$package"; then
+        echo "tests/bench/run.sh: needs $package: as root, apt-get install $package" >&2
         exit 1
     fi
-    # shellcheck disable=SC2086 # a list
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null
-fi
-
-mkdir -p build/bench
-cmake --preset release >/dev/null
-cmake --build --preset release
-# shellcheck disable=SC2046 # flags are words
-cc -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror tests/bench/bare_mhd.c -o build/bench/bare_mhd \
-    $(pkg-config --cflags --libs libmicrohttpd)
-exec python3 tests/bench/bench.py "$@"
+done
+case " $* " in
+*" --list "*) ;;
+*)
+    for package in $PEERS; do
+        if is_missing "$package" && ! install "$package"; then
+            echo "tests/bench/run.sh: no $package here; what needs it is left out" >&2
+        fi
+    done
+    cmake --preset release >/dev/null
+    cmake --build --preset release
+    sh tests/bench/build.sh build/bench
+    ;;
+esac
+python3 tests/bench/bench.py "$@"
