@@ -513,3 +513,34 @@ class WiringConditions(DaemonCase):
         self.assert_problem(self.http.wire("a << b\nnobody << a"), 404, "pool-not-found")
         self.assertEqual(self.http.get("/chain").body, b"b << a\n")
         self.assertEqual(self.http.put("/chain", "", {"Content-Type": "text/plain"}).body, b"")
+
+
+class LongestAnswers(Case):
+    """The largest request header leaves the least room for an answer's: it is refused, or the answer is whole."""
+
+    def test_the_largest_answer_after_the_largest_header(self):
+        page = "https://" + "a" * 120
+        caching = "max-age=" + "1" * 120
+        config = f'cors_origins = ["{page}"]\n[pools.m]\nkind = "memory"\ncache_control = "{caching}"\n'
+        daemon = self.new_daemon(config=config)
+        http = self.new_client(daemon)
+        fields = {"Content-Type": "t/" + "y" * 253, "Content-Encoding": "e" * 63}
+        self.assert_status(http.put(entry_target("m", "x"), b"body", fields), 201)
+        counts = set()
+        for count in range(4, 60, 2):
+            head = f"GET /pools/m/entries/x HTTP/1.1\r\nHost: localhost\r\nOrigin: {page}\r\nRange: bytes=1-2\r\n"
+            filler = 32768 - len(head) - 2
+            each = filler // count
+            lines = [f"X-{number:03}: " + "v" * (each - 9) + "\r\n" for number in range(count)]
+            lines[-1] = lines[-1][:-2] + "v" * (filler - each * count) + "\r\n"
+            with daemon.raw() as raw:
+                raw.send((head + "".join(lines) + "\r\n").encode())
+                answer = raw.answer()
+            self.assert_status(answer, 206, 431)
+            counts.add(answer.status)
+            self.assertEqual(answer.header("Access-Control-Allow-Origin"), page)
+            if answer.status == 206:
+                self.assertEqual(answer.body, b"od")
+                self.assertEqual(answer.header("Cache-Control"), caching)
+                self.assertEqual(answer.header("Content-Type"), fields["Content-Type"])
+        self.assertEqual(counts, {206, 431})
