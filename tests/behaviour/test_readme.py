@@ -2,19 +2,25 @@
 
 A fenced block marked `sh` is run line by line against a daemon with the embedded default; http://127.0.0.1:8080 stands for it. A line
 that ends in `# -> text` must print that text. Lines that start the service or the tests are not run here (the run itself does that):
-of them, and of every other command, the files they name must exist.
+of them, and of every other command, the files they name must exist. A block marked `toml` must pass --check-config. What the README
+says of flags, settings and header fields is held against the daemon's own --help and openapi.yaml.
 """
 
 import os
 import re
 import subprocess
+import tempfile
+
+import yaml
 
 import objects
-from harness import ROOT, Case, Daemon
+from harness import ROOT, Case, Daemon, run_binary
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTATION = re.compile(r"\s+# -> (.*)$")
+CONFIG_BLOCK = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ANY_BLOCK = re.compile(r"^```(.*)\n(?:.*\n)*?```$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?:^|[\s=])((?:tests|server|api|pools|docker|\.ci)/[\w./-]+)")
 
@@ -45,6 +51,83 @@ def commands(text):
                 kept = ""
         if kept:
             raise AssertionError(f"an unfinished command: {kept}")
+
+
+def table(text, first_column):
+    """The rows of the table that begins with this column, as lists of their cells; the first cell's `names` as a list."""
+    lines = text[text.index(f"| {first_column} |") :].split("\n")[2:]
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        yield re.findall(r"`([^`]+)`", cells[0]), cells
+
+
+class Reference(Case):
+    """What the README says is what the daemon says."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.text = (ROOT / "README.md").read_text(encoding="utf-8")
+        cls.help = run_binary("--help").stdout
+        cls.served = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
+
+    def test_the_command_line(self):
+        usage = re.search(r"^usage: (.*)$", self.help, re.MULTILINE).group(1)
+        self.assertIn(usage, self.text)
+
+    def test_every_setting(self):
+        """Names and defaults of --help, its lists and per-kind tables included, and no others."""
+        told = {}
+        kind = ""
+        for line in self.help[self.help.index("\nSettings") :].split("\n"):
+            if line.startswith("kind = "):
+                kind = line.split('"')[1] + ": "
+            row = re.match(r"  ([a-z0-9_]+) +$", line[:21])  # columns: name, default, sentence
+            if row:
+                told[kind + row.group(1)] = line[21:37].strip()
+        shown = {}
+        for column in ("key", "key of `[pools.NICK]`"):
+            for names, cells in table(self.text, column):
+                prefix = cells[0][: cells[0].index("`")]
+                shown[prefix + names[0]] = cells[1].strip("`")
+        self.assertGreater(len(told), 40)
+        # What --help tells in a sentence rather than in a row.
+        for name in ("chain", "allowed_hosts", "cors_origins", "rest_secrets"):
+            self.assertRegex(self.help, rf"\b{name} = ")
+            self.assertEqual(shown.pop(name), "")
+        self.assertEqual(shown.pop("kind"), "")
+        self.assertEqual(shown, told)
+
+    def test_every_header_field(self):
+        """A field that stands in the README stands in openapi.yaml, and the other way round."""
+        shown = {name.split(":")[0] for column in ("field", "field | means") for names, _ in table(self.text, column) for name in names}
+        contract = (ROOT / "openapi.yaml").read_text("utf-8")
+        for name in shown:
+            with self.subTest(field=name):
+                self.assertRegex(contract, rf"(?i)\b{re.escape(name)}\b" if name != "Authorization" else "bearer")
+        components = self.served["components"]
+        sent = {item["name"] for item in components["parameters"].values() if item["in"] == "header"}
+        for operation in (item for path in self.served["paths"].values() for item in path.values() if isinstance(item, dict)):
+            sent |= {item["name"] for item in operation.get("parameters", []) if item.get("in") == "header"}
+        self.assertEqual({name for name in sent if not name.startswith("Access-Control-")} - shown, set())
+
+    def test_configurations(self):
+        names = {name: "value" for name in re.findall(r"\$\{(\w+)\}", self.text) if name != "NAME"}
+        blocks = CONFIG_BLOCK.findall(self.text)
+        self.assertTrue(blocks)
+        for block in blocks:
+            with self.subTest(block=block[:60]), tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+                file.write(block)
+                file.flush()
+                done = run_binary("--check-config", "--config", file.name, env=names)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_every_block_is_of_a_kind_that_is_looked_at(self):
+        for name in readmes():
+            for kind in ANY_BLOCK.findall((ROOT / name).read_text(encoding="utf-8")):
+                with self.subTest(readme=name, kind=kind):
+                    self.assertIn(kind, ("", "sh", "toml"))
 
 
 class Readme(Case):
