@@ -80,8 +80,9 @@ struct request {
     struct op op;
     struct waker waker;   /* wakes this request's run / body source */
     struct buf json_body; /* filled by request_collect_body */
-    bool reaches_out;     /* set by a peek: the lane may have to wait for a remote pool of the chain */
-    void *kept;           /* the handler's own state between calls; gone after api_finish */
+    /* Set by a peek: the lane may have to wait for this remote pool of the chain. Only compared: it may be gone by then. */
+    const struct pool *reaches_out;
+    void *kept; /* the handler's own state between calls; gone after api_finish */
     void (*kept_free)(void *kept);
 };
 
@@ -178,6 +179,8 @@ enum api_step api_route(struct request *request, struct response *response, cons
 enum api_step api_peek(struct request *request, struct response *response);
 enum api_step api_run(struct request *request, struct response *response);
 enum lane api_lane(const struct request *request);
+/* The share of that lane (executor.h): the remote pool's that may keep the request waiting, else nobody's. */
+const void *api_share(const struct request *request);
 /* Any failure of the exchange itself (screening, auth, limits), as problem+json. Uses op->fault. */
 void api_problem(struct request *request, struct response *response, struct op *op, enum err kind);
 void api_finish(struct request *request);

@@ -72,7 +72,7 @@ void request_init(struct request *request, const struct request_io *io, struct a
     op_init(&request->op, request_id, 0);
     request->waker = waker;
     buf_init(&request->json_body, 0);
-    request->reaches_out = false;
+    request->reaches_out = NULL;
     request->kept = NULL;
     request->kept_free = NULL;
 }
@@ -169,9 +169,13 @@ enum api_step api_run(struct request *request, struct response *response) {
     return finish_answer(request, response, request->route->run(request, response));
 }
 
-enum lane api_lane(const struct request *request) {
+const void *api_share(const struct request *request) {
     bool is_remote = request->pool && request->pool->capabilities.remote;
-    return is_remote || request->reaches_out ? LANE_REMOTE : LANE_LOCAL;
+    return is_remote ? request->pool : request->reaches_out;
+}
+
+enum lane api_lane(const struct request *request) {
+    return api_share(request) ? LANE_REMOTE : LANE_LOCAL;
 }
 
 void api_finish(struct request *request) {

@@ -61,11 +61,12 @@ static enum err check_fields(struct request *request) {
 }
 
 /* A part of an entry that is not at hand may be looked for in every tier by the lane itself. */
-static bool may_reach_out(struct request *request) {
+static const struct pool *may_reach_out(struct request *request) {
     AUTO(tiers_unref) struct tiers *tiers = NULL;
     return request->io->header(request, "Range") &&
-           wiring_tiers(request->api->wiring, &request->op, request->pool, &tiers) == OK &&
-           tiers_reach_out(tiers);
+                   wiring_tiers(request->api->wiring, &request->op, request->pool, &tiers) == OK
+               ? tiers_reach_out(tiers)
+               : NULL;
 }
 
 /* no-cache: the lane finds out what there is beyond a cached copy. An entry of the pool's own needs no look at the field. */

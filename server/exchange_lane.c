@@ -244,6 +244,7 @@ bool exchange_start_lane(struct exchange *exchange) {
     }
     exchange->task.run = run_task;
     exchange->lane = api_lane(request); /* once: what it is judged by is gone when the answer stands */
+    exchange->task.share = api_share(request);
     exchange_list(exchange);
     mutex_lock(&exchange->mutex);
     exchange->on_lane = true;

@@ -7,6 +7,9 @@
  *              each other waiting, nothing local.
  * A fetch never waits for another fetch nor for a request lane.
  *
+ * A task may name whom it works for (`share`). Those of one share run on half of the lane's threads at most, so that a store that
+ * hangs leaves the other half to the others; what is too many waits in the queue, without a thread, and is overtaken.
+ *
  * Threads start on demand up to the lane's limit and end when idle. A task is embedded in its owner's
  * object, is queued at most once at a time, and runs once per submit. The queue is not bounded by
  * itself: the number of exchanges and flights bounds it.
@@ -26,6 +29,8 @@ typedef void task_fn(struct task *task);
 struct task {
     struct task *next; /* the executor's */
     task_fn *run;
+    const void
+        *share; /* only compared, never followed; NULL = nobody's. Fixed while the task is queued or runs */
 };
 
 struct executor;

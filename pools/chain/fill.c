@@ -28,10 +28,14 @@ enum lane fill_lane(const struct pool *pool) {
     return pool->capabilities.remote ? LANE_FETCH_REMOTE : LANE_FETCH;
 }
 
+const void *fill_share(const struct pool *pool) {
+    return pool->capabilities.remote ? pool : NULL;
+}
+
 void fill_init(struct fill *fill, struct executor *executor, const struct fill_owner_ops *owner,
                struct pool *pool, const struct id *id, struct fence *fence) {
     *fill = (struct fill){.owner = owner, .pool = pool, .id = id, .fence = fence};
-    strand_init(&fill->strand, executor, fill_lane(pool), &strand_ops);
+    strand_init(&fill->strand, executor, fill_lane(pool), fill_share(pool), &strand_ops);
     op_init(&fill->op, 0, 0);
 }
 

@@ -53,6 +53,8 @@ struct fill {
 
 /* The lane of whatever touches this pool: a look, a producer, a copy. */
 enum lane fill_lane(const struct pool *pool);
+/* And its share of that lane: what is behind a network may hang, and must not hold all of it. */
+const void *fill_share(const struct pool *pool);
 void fill_init(struct fill *fill, struct executor *executor, const struct fill_owner_ops *owner,
                struct pool *pool, const struct id *id, struct fence *fence);
 /* Asks the pool for a writer; false = it will not take the body. May block. Not needed before fill_start. */

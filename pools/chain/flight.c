@@ -156,8 +156,9 @@ static struct flight *begin_source(struct flight *flight, struct reader *take_re
     bool here = !flight->pool->capabilities.remote &&
                 take_reader->meta.size_bytes <= flights->limits.entry_most_bytes;
     struct stream *stream = NULL;
-    enum err err = stream_open(&flight->op, here ? NULL : flights->executor, flight->strand.lane,
-                               flights->spool_dir, &flights->limits, take_reader, &stream);
+    enum err err =
+        stream_open(&flight->op, here ? NULL : flights->executor, flight->strand.lane,
+                    fill_share(flight->pool), flights->spool_dir, &flights->limits, take_reader, &stream);
     if (err) {
         return step_down(flight, err);
     }

@@ -182,7 +182,7 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     }
     flight->in_table = !refresh;
     flight->tiers = tiers_ref(tiers);
-    strand_init(&flight->strand, flights->executor, fill_lane(pool), &strand_ops);
+    strand_init(&flight->strand, flights->executor, fill_lane(pool), fill_share(pool), &strand_ops);
     fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);
     link_unfinished_locked(flight);
     return flight;

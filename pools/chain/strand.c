@@ -19,9 +19,10 @@ static void run(struct task *task) {
     strand->ops->let_go(strand);
 }
 
-void strand_init(struct strand *strand, struct executor *executor, enum lane lane,
+void strand_init(struct strand *strand, struct executor *executor, enum lane lane, const void *share,
                  const struct strand_ops *ops) {
-    *strand = (struct strand){.task = {.run = run}, .executor = executor, .lane = lane, .ops = ops};
+    *strand =
+        (struct strand){.task = {.run = run, .share = share}, .executor = executor, .lane = lane, .ops = ops};
     atomic_init(&strand->state, STRAND_IDLE);
 }
 

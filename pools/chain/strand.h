@@ -34,7 +34,8 @@ struct strand {
     const struct strand_ops *ops;
 };
 
-void strand_init(struct strand *strand, struct executor *executor, enum lane lane,
+/* share: executor.h. */
+void strand_init(struct strand *strand, struct executor *executor, enum lane lane, const void *share,
                  const struct strand_ops *ops);
 void strand_wake(struct strand *strand);
 struct waker strand_waker(struct strand *strand);

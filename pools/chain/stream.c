@@ -221,9 +221,9 @@ static void produce(struct task *task) {
     stream_unref(stream);
 }
 
-enum err stream_open(struct op *op, struct executor *executor, enum lane lane, struct spool_dir *spool_dir,
-                     const struct stream_limits *limits, struct reader *take_reader,
-                     struct stream **ret_stream) {
+enum err stream_open(struct op *op, struct executor *executor, enum lane lane, const void *share,
+                     struct spool_dir *spool_dir, const struct stream_limits *limits,
+                     struct reader *take_reader, struct stream **ret_stream) {
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream) {
         reader_close(take_reader);
@@ -252,7 +252,7 @@ enum err stream_open(struct op *op, struct executor *executor, enum lane lane, s
         stream_unref(stream);
         return err;
     }
-    stream->producer.run = produce;
+    stream->producer = (struct task){.run = produce, .share = share};
     *ret_stream = stream_ref(stream); /* the other reference is the producer's */
     if (executor) {
         executor_submit(executor, lane, &stream->producer);

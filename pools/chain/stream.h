@@ -27,11 +27,11 @@ struct stream_limits {
     uint64_t flight_max_bytes;
 };
 
-/* Takes the reader and starts the producer on that lane; without an executor the whole body is produced before this returns. One
+/* Takes the reader and starts the producer on that lane, as a task of that share; without an executor the whole body is produced before this returns. One
  * reference. ERR_NO_MEMORY (then the reader is closed too). */
-enum err stream_open(struct op *op, struct executor *executor, enum lane lane, struct spool_dir *spool_dir,
-                     const struct stream_limits *limits, struct reader *take_reader,
-                     struct stream **ret_stream) MUST_USE;
+enum err stream_open(struct op *op, struct executor *executor, enum lane lane, const void *share,
+                     struct spool_dir *spool_dir, const struct stream_limits *limits,
+                     struct reader *take_reader, struct stream **ret_stream) MUST_USE;
 struct stream *stream_ref(struct stream *stream);
 void stream_unref(struct stream *stream);
 /* How many references there are, the producer's included: whoever knows its own can tell whether anybody else is left. */

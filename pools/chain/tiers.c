@@ -36,13 +36,13 @@ void tiers_unref(struct tiers *tiers) {
     }
 }
 
-bool tiers_reach_out(const struct tiers *tiers) {
+const struct pool *tiers_reach_out(const struct tiers *tiers) {
     for (unsigned i = 0; i < tiers->count; i++) {
         if (tiers->tier[i].pool->capabilities.remote) {
-            return true;
+            return tiers->tier[i].pool;
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool chain_has_head(const struct map_node *node, const void *key) {

@@ -73,7 +73,7 @@ enum err wiring_tiers(struct wiring *wiring, struct op *op, struct pool *head,
 struct tiers *tiers_ref(struct tiers *tiers);
 void tiers_unref(struct tiers *tiers);
 DEFINE_AUTO(struct tiers, tiers_unref)
-/* Whether a tier is behind a network. */
-bool tiers_reach_out(const struct tiers *tiers);
+/* The first tier that is behind a network, borrowed; NULL = none is. */
+const struct pool *tiers_reach_out(const struct tiers *tiers);
 
 #endif

@@ -48,7 +48,8 @@ START_TEST(every_reason_has_a_status_and_a_body) {
                          reason_title((enum reason)reason));
         ck_assert_int_eq(json_integer_value(json_object_get(problem, "status")), response.status);
         ck_assert_str_eq(json_string_value(json_object_get(problem, "detail")), "a sentence with \"quotes\"");
-        ck_assert_int_eq(json_is_true(json_object_get(problem, "retryable")), reason_retryable((enum reason)reason));
+        ck_assert_int_eq(json_is_true(json_object_get(problem, "retryable")),
+                         reason_retryable((enum reason)reason));
         ck_assert_ptr_null(json_object_get(problem, "tiers"));
         bool retry = response.status == 503;
         ck_assert_str_eq(field("Retry-After"), retry ? "1" : "(none)");

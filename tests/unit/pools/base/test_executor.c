@@ -5,6 +5,7 @@
 #include "pools/base/executor.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 struct counted {
@@ -91,6 +92,51 @@ START_TEST(a_lane_of_one_runs_one_at_a_time) {
 }
 END_TEST
 
+struct held {
+    struct task task;
+    atomic_uint *inside;
+    atomic_bool *is_over;
+};
+
+static void stay(struct task *task) {
+    struct held *held = CONTAINER_OF(task, struct held, task);
+    atomic_fetch_add(held->inside, 1);
+    while (!atomic_load(held->is_over)) {
+        sched_yield();
+    }
+}
+
+/* One share hangs with many tasks: it has half of the lane, and the tasks behind it run. */
+START_TEST(a_share_has_half_of_a_lane) {
+    enum { HELD = 50, OTHERS = 200 };
+    const unsigned widths[LANE_COUNT] = {1, 6, 1, 1};
+    struct executor *executor = executor_new(widths);
+    static const char hanging, other;
+    atomic_uint inside = 0;
+    atomic_bool is_over = false;
+    struct held held[HELD];
+    for (unsigned i = 0; i < HELD; i++) {
+        held[i] =
+            (struct held){.task = {.run = stay, .share = &hanging}, .inside = &inside, .is_over = &is_over};
+        executor_submit(executor, LANE_REMOTE, &held[i].task);
+    }
+    atomic_uint runs = 0;
+    struct counted counted[OTHERS];
+    for (unsigned i = 0; i < OTHERS; i++) {
+        counted[i] =
+            (struct counted){.task = {.run = count_run, .share = i % 2 ? &other : NULL}, .runs = &runs};
+        executor_submit(executor, LANE_REMOTE, &counted[i].task);
+    }
+    while (atomic_load(&runs) < OTHERS || atomic_load(&inside) < 3) {
+        sched_yield();
+    }
+    ck_assert_uint_eq(atomic_load(&inside), 3);
+    atomic_store(&is_over, true);
+    executor_free(executor); /* waits for those that waited for their turn */
+    ck_assert_uint_eq(atomic_load(&inside), HELD);
+}
+END_TEST
+
 struct chained {
     struct task task;
     struct executor *executor;
@@ -124,6 +170,7 @@ Suite *executor_suite(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, every_task_runs_once);
     tcase_add_test(tcase, a_lane_is_as_wide_as_it_says);
+    tcase_add_test(tcase, a_share_has_half_of_a_lane);
     tcase_add_test(tcase, a_lane_of_one_runs_one_at_a_time);
     tcase_add_test(tcase, a_task_may_submit_itself);
     suite_add_tcase(suite, tcase);
