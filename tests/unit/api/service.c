@@ -28,6 +28,11 @@ struct service {
 
 /* ---- a pool that is down ---- */
 
+struct down {
+    struct pool pool;
+    enum pool_state state;
+};
+
 static enum err down_fail(struct op *op) {
     return op_fail(op, REASON_UNAVAILABLE, "nobody answers");
 }
@@ -61,12 +66,12 @@ static enum err down_empty(struct pool *pool, struct op *op, uint64_t *ret_remov
     return down_fail(op);
 }
 static void down_status(struct pool *pool, struct pool_status *ret_status) {
-    (void)pool;
-    *ret_status = (struct pool_status){.state = POOL_UNAVAILABLE, .reason = "nobody answers"};
+    const struct down *down = CONTAINER_OF(pool, struct down, pool);
+    *ret_status = (struct pool_status){.state = down->state, .reason = "nobody answers"};
 }
 static void down_close(struct pool *pool) {
     pool_fini(pool);
-    free(pool);
+    free(CONTAINER_OF(pool, struct down, pool));
 }
 
 static const struct pool_ops down_ops = {
@@ -85,10 +90,11 @@ static enum err down_open(struct op *op, const struct pool_environment *environm
                           struct settings *settings, struct pool **ret_pool) {
     (void)op, (void)environment;
     static const struct pool_capabilities capabilities = {.remote = true};
-    struct pool *pool = calloc(1, sizeof *pool);
-    MUST(pool);
-    pool_init(pool, &down_ops, &capabilities, nickname, settings);
-    *ret_pool = pool;
+    struct down *down = calloc(1, sizeof *down);
+    MUST(down);
+    down->state = POOL_UNAVAILABLE;
+    pool_init(&down->pool, &down_ops, &capabilities, nickname, settings);
+    *ret_pool = &down->pool;
     return OK;
 }
 
@@ -383,4 +389,10 @@ const struct answer *service_send_json(struct service *service, const char *meth
                                                 .target = target,
                                                 .body = json,
                                                 .fields = {{"Content-Type", "application/json"}}});
+}
+
+void service_set_down_state(struct service *service, enum pool_state state) {
+    AUTO(pool_unref) struct pool *pool = registry_get(service->registry, "down");
+    MUST(pool);
+    CONTAINER_OF(pool, struct down, pool)->state = state;
 }

@@ -48,6 +48,9 @@ const struct answer *service_put(struct service *service, const char *target, co
 const struct answer *service_send_json(struct service *service, const char *method, const char *target,
                                        const char *json);
 
+/* What the pool `down` says of itself; unavailable at first. */
+void service_set_down_state(struct service *service, enum pool_state state);
+
 /* Makes io->has_prepared answer true. */
 void service_set_prepared(struct service *service, bool is_prepared);
 

@@ -325,6 +325,36 @@ START_TEST(chain_tags_of_both_forms) {
 }
 END_TEST
 
+/* ---- readiness ---- */
+
+START_TEST(readiness) {
+    static const struct {
+        enum pool_state state;
+        bool is_ready;
+    } rows[] = {
+        {POOL_OK, true},        {POOL_LOADING, true},   {POOL_UNAVAILABLE, true},       {POOL_FAILED, false},
+        {POOL_READ_ONLY, true}, {POOL_POISONED, false}, {POOL_NEEDS_CREDENTIALS, true},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        service_set_down_state(service, rows[i].state);
+        const struct answer *answer = service_get(service, "/readyz");
+        char listed[160];
+        snprintf(listed, sizeof listed,
+                 "{\"nickname\":\"down\",\"ready\":%s,\"status\":\"%s\",\"reason\":\"nobody answers\"}",
+                 rows[i].is_ready ? "true" : "false", pool_state_word(rows[i].state));
+        ck_assert_ptr_nonnull(strstr(answer->body, listed));
+        ck_assert_ptr_nonnull(
+            strstr(answer->body, "{\"nickname\":\"alpha\",\"ready\":true,\"status\":\"ok\"}"));
+        ck_assert(answer->from_peek);
+        if (rows[i].is_ready) {
+            ck_assert_uint_eq(answer->status, 200);
+        } else {
+            expect_problem(answer, 503, "not-ready");
+        }
+    }
+}
+END_TEST
+
 /* ---- routes ---- */
 
 START_TEST(methods) {
@@ -387,6 +417,7 @@ int main(void) {
     tcase_add_test(tcase, refused_chains);
     tcase_add_test(tcase, chain_generation);
     tcase_add_test(tcase, chain_tags_of_both_forms);
+    tcase_add_test(tcase, readiness);
     tcase_add_test(tcase, methods);
     tcase_add_test(tcase, paths);
     suite_add_tcase(suite, tcase);
