@@ -49,8 +49,15 @@ enum err http_header_add(struct http_header *header, const char *line, size_t by
     while (bytes > 0 && memchr(" \t\r", line[bytes - 1], 3)) {
         bytes--;
     }
-    enum err err = buf_append(&header->fields, line, bytes);
-    return err == OK ? buf_append(&header->fields, "", 1) : err;
+    char *space = NULL;
+    enum err err =
+        buf_reserve(&header->fields, bytes + 1, &space); /* the whole line and its NUL, or nothing */
+    if (err == OK) {
+        memcpy(space, line, bytes);
+        space[bytes] = '\0';
+        buf_commit(&header->fields, bytes + 1);
+    }
+    return err;
 }
 
 const char *http_header_field(const struct http_header *header, const char *name) {
