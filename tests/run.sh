@@ -13,7 +13,7 @@ SUITES="lint unit behaviour clang tsan"
 BUILD_PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev
     libssl-dev libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev"
 TEST_PACKAGES="check clang clang-format clang-tidy cppcheck shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
-    python3-jsonschema swift-proxy swift-account swift-container swift-object python3-swift"
+    python3-jsonschema buildah mmdebstrap swift-proxy swift-account swift-container swift-object python3-swift"
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
