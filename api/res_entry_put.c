@@ -1,6 +1,6 @@
 /* res_entry_put.c - PUT of one entry: into the named pool only. The write path begins here.
  *
- * peek checks the head on the poll thread, so that a bad request is refused before its body comes. run
+ * peek checks the head on the poll thread, so that what cannot be stored is refused before its body comes. run
  * opens the pool's writer, then moves the body into it in pieces as they arrive; nothing is visible before
  * commit, and a request that ends early leaves no trace (the writer is closed by api_finish).
  */
@@ -86,6 +86,13 @@ static enum err read_head(struct request *request, struct put_work *work) {
     return err;
 }
 
+static struct write_options write_options(const struct put_work *work) {
+    return (struct write_options){
+        .meta = work->meta,
+        .condition = work->condition.kind == CONDITION_NONE ? NULL : &work->condition,
+    };
+}
+
 enum api_step res_entry_put_peek(struct request *request, struct response *response) {
     struct id id;
     enum err err = entry_id(request, &id);
@@ -101,14 +108,15 @@ enum api_step res_entry_put_peek(struct request *request, struct response *respo
     meta_init(&work->meta);
     request_keep(request, work, put_work_free);
     err = read_head(request, work);
+    if (!err) {
+        struct write_options options = write_options(work);
+        err = pool_check_write(request->pool, &request->op, &id, &options);
+    }
     return err ? problem_done(request, response, err) : API_LANE;
 }
 
 static enum err open_writer(struct request *request, struct put_work *work, const struct id *id) {
-    struct write_options options = {
-        .meta = work->meta,
-        .condition = work->condition.kind == CONDITION_NONE ? NULL : &work->condition,
-    };
+    struct write_options options = write_options(work);
     return pool_open_writer(request->pool, &request->op, id, &options, &work->writer);
 }
 

@@ -245,6 +245,10 @@ enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size
 void reader_close(struct reader *reader); /* NULL allowed */
 DEFINE_AUTO(struct reader, reader_close)
 
+/* What pool_open_writer refuses without asking the backend: an id or a size that the pool can never hold, a condition that it cannot
+ * judge. Never blocks. */
+enum err pool_check_write(struct pool *pool, struct op *op, const struct id *id,
+                          const struct write_options *options) MUST_USE;
 /* The front door's writer: counts, hashes, checks a declared size and digest (ERR_INVALID: REASON_BODY_INCOMPLETE,
  * REASON_DIGEST_MISMATCH; ERR_TOO_LARGE), breaks fences at commit (unless it is a fill), then commits. */
 struct pool_writer;

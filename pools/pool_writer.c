@@ -32,15 +32,23 @@ static enum err too_large(struct pool *pool, struct op *op) {
     return err;
 }
 
-enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
-                          const struct write_options *options, struct pool_writer **ret_writer) {
+enum err pool_check_write(struct pool *pool, struct op *op, const struct id *id,
+                          const struct write_options *options) {
     enum err err = pool_check_writable(pool, op, id, options->condition);
     if (err) {
         return err;
     }
     uint64_t most_bytes = pool->capabilities.max_object_bytes;
-    if (most_bytes && options->meta.size_bytes != SIZE_UNKNOWN && options->meta.size_bytes > most_bytes) {
-        return too_large(pool, op);
+    bool fits =
+        !most_bytes || options->meta.size_bytes == SIZE_UNKNOWN || options->meta.size_bytes <= most_bytes;
+    return fits ? OK : too_large(pool, op);
+}
+
+enum err pool_open_writer(struct pool *pool, struct op *op, const struct id *id,
+                          const struct write_options *options, struct pool_writer **ret_writer) {
+    enum err err = pool_check_write(pool, op, id, options);
+    if (err) {
+        return err;
     }
     struct pool_writer *writer = calloc(1, sizeof *writer);
     if (!writer) {
