@@ -79,7 +79,20 @@ enum err entry_wanted_part(struct request *request, const struct meta *meta, boo
     return err || !*ret_is_part ? err : range_place(&request->op, &ask, meta->size_bytes, ret_part);
 }
 
-void entry_describe_part(struct response *response, const struct meta *meta, const struct range_part *part) {
+static void add_digest(struct response *response, const struct meta *meta, const char *name) {
+    char digest[DIGEST_FIELD_BYTES];
+    if (meta->has_sha256) {
+        headers_format_digest(meta->sha256, digest);
+        response_header_text(response, name, digest);
+    }
+}
+
+void entry_describe_content(struct response *response, const struct meta *meta,
+                            const struct range_part *part) {
+    if (!part) {
+        add_digest(response, meta, "Content-Digest");
+        return;
+    }
     char field[RANGE_FIELD_BYTES];
     range_format(part, meta->size_bytes, field);
     response->status = 206;
@@ -124,11 +137,7 @@ void entry_describe(const struct request *request, struct response *response, co
         response_header_text(response, "Content-Encoding", meta->content_encoding);
     }
     entry_tag(response, meta);
-    if (meta->has_sha256) {
-        char digest[DIGEST_FIELD_BYTES];
-        headers_format_digest(meta->sha256, digest);
-        response_header_text(response, "Repr-Digest", digest);
-    }
+    add_digest(response, meta, "Repr-Digest");
     caching(request, response, form);
     response_header_text(response, "Accept-Ranges", "bytes");
     response_header_text(response, "X-Content-Type-Options", "nosniff");

@@ -27,8 +27,10 @@ enum entry_form { ENTRY_FOR_GET, ENTRY_FOR_HEAD };
 /* 200 without a body yet: status, content_length and every field but Cache-Status. */
 void entry_describe(const struct request *request, struct response *response, const struct meta *meta,
                     enum entry_form form);
-/* Makes it a 206 with that part. */
-void entry_describe_part(struct response *response, const struct meta *meta, const struct range_part *part);
+/* What is said of the bytes that are sent: all of them and their digest, or a 206 with that part, whose own digest nobody has worked out. part
+ * NULL = all. Not for HEAD, which sends none. */
+void entry_describe_content(struct response *response, const struct meta *meta,
+                            const struct range_part *part);
 /* The answer to a Range that cannot be had; a 416 says how large the entry is. */
 enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
                                  enum err kind);

@@ -43,10 +43,8 @@ static enum api_step answer_hit(struct request *request, struct response *respon
         response->content_length = meta->size_bytes;
     } else {
         entry_describe(request, response, meta, ENTRY_FOR_GET);
+        entry_describe_content(response, meta, is_part ? &part : NULL);
         cache_status_hit(response, request->pool->nickname);
-    }
-    if (is_part) {
-        entry_describe_part(response, meta, &part);
     }
     response->reusable = is_plain;
     response->body_kind = BODY_ENTRY;
@@ -189,9 +187,7 @@ static enum api_step answer_read(struct request *request, struct response *respo
         return err == ERR_AGAIN ? API_LANE : answer_failed_read(request, response, read, directives, err);
     }
     entry_describe(request, response, meta, ENTRY_FOR_GET);
-    if (is_part) {
-        entry_describe_part(response, meta, &part);
-    }
+    entry_describe_content(response, meta, is_part ? &part : NULL);
     cache_status_reports(response, reports, report_count);
     hand_over_body(request, response, read);
     return API_DONE;

@@ -9,7 +9,7 @@ static const char sendable[] =
     "Idempotency-Key, If-Match, If-None-Match, If-Range, Prefer, Range, Repr-Digest, traceparent";
 /* What it may read beside them. */
 static const char readable[] =
-    "Accept-Ranges, Allow, Cache-Status, Content-Encoding, Content-Range, ETag, Link, "
+    "Accept-Ranges, Allow, Cache-Status, Content-Digest, Content-Encoding, Content-Range, ETag, Link, "
     "Location, Preference-Applied, Repr-Digest, Retry-After, WWW-Authenticate";
 /* As long as any browser remembers. */
 #define PREFLIGHT_SECONDS "7200"

@@ -368,9 +368,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.origin.lock:
             exists = key in self.origin.objects
             refused = (exists and self.headers.get("If-None-Match") == "*") or not self.is_current(key)
-        if key is not None and not refused:
-            self.origin.put(key, body, self.headers.get("Content-Type", "binary/octet-stream"))
-            with self.origin.lock:
+            if key is not None and not refused:  # judged and written in one step
+                self.origin.objects[key] = (body, self.headers.get("Content-Type", "binary/octet-stream"))
                 self.origin.fields[key] = [
                     (name, value)
                     for name, value in self.headers.items()

@@ -162,7 +162,7 @@ class Methods(DaemonCase):
 
 
 PAGE = "https://app.example"
-EXPOSED = ("ETag", "Location", "Link", "Cache-Status", "Repr-Digest", "Content-Range", "Retry-After", "WWW-Authenticate")
+EXPOSED = ("ETag", "Content-Digest", "Location", "Link", "Cache-Status", "Repr-Digest", "Content-Range", "Retry-After", "WWW-Authenticate")
 
 
 class NamedOrigins(DaemonCase):
