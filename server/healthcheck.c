@@ -86,7 +86,7 @@ static bool ask(int fd, struct complaint *complaint) {
 }
 
 bool healthcheck(const char *data_dir, struct complaint *complaint) {
-    struct listen_address address;
+    struct listen_address address = {.size = 0};
     if (!find_daemon(data_dir, complaint, &address)) {
         return false;
     }

@@ -289,6 +289,23 @@ class Compose(Case):
         bucket = re.search(r'bucket = "(\w+)"', text).group(1)
         self.assertIn(f"{endpoint}/{bucket}", self.compose["services"]["bucket"]["command"])
 
-
-if __name__ == "__main__":
-    unittest.main()
+    def test_what_the_readme_has_one_make(self):
+        """Its lines that make the token and the keys, run in an empty folder; what its engine lines name is there."""
+        text = (ROOT / "docker/README.md").read_text("utf-8")
+        blocks = "\n".join(re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+        making = sorted(set(re.findall(r"^(?:head|printf) .*> docker/.*$", blocks, re.MULTILINE)))
+        self.assertEqual(len(making), 2)
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "docker").mkdir()
+            for line in making:
+                subprocess.run(["sh", "-ec", line], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+            token = pathlib.Path(folder) / self.compose["secrets"]["lailad_token"]["file"].replace("./", "docker/")
+            done = run_binary("--check-config", "--listen", "0.0.0.0:0", env={"LAILAD_TOKEN_FILE": str(token)})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            keys = dict(line.split("=") for line in (pathlib.Path(folder) / "docker/.env").read_text("ascii").split())
+            self.assertEqual(set(keys), {"S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"})
+            self.assertGreaterEqual(len(keys["S3_SECRET_ACCESS_KEY"]), 8)
+        for path in re.findall(r"-f (docker/\S+)", blocks):
+            self.assertTrue((ROOT / path).exists(), path)
+        ignored = (ROOT / "docker/.gitignore").read_text("utf-8").split("\n")
+        self.assertLessEqual({"/token", "/.env"}, set(ignored))
