@@ -295,6 +295,18 @@ class Together(RefreshCase):
             self.origin.behave(self.key)
             self.assertIsNone(self.local(pool))
 
+    def test_a_younger_plain_read_does_not_stop_it(self):
+        """It spreads the old copy from disk to alpha while the refresh still waits for the origin."""
+        self.warm()
+        self.assert_status(self.http.delete(entry_target("alpha", self.name)), 204)
+        self.origin.put(self.key, NEW)
+        gate = self.origin.hold(self.key)
+        end = self.begin_refresh(gate)
+        self.assertEqual(self.http.read("alpha", self.name).body, OLD)
+        self.assertEqual(self.local("alpha"), OLD)
+        self.assertEqual(end().body, NEW)
+        self.assertEqual((self.local("alpha"), self.local("disk")), (NEW, NEW))
+
     def test_an_older_read_does_not_bring_the_old_copy_back(self):
         """A plain read that fetched the old version before the refresh and ends after it."""
         self.origin.put(self.key, b"o" * (2 * MIB))
