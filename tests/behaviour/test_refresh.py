@@ -7,6 +7,7 @@ import threading
 
 from client import entry_target
 from harness import Case, DaemonCase, until
+from objects import Bucket
 from origin import Origin, object_name
 
 MIB = 1024 * 1024
@@ -353,3 +354,19 @@ class SharedTier(Case):
         self.assertEqual(http.read("alpha", "k", NO_CACHE).body, b"theirs")
         self.assertEqual(near.get("k"), b"theirs")
         self.assertEqual(http.read("alpha", "k").body, b"theirs")
+
+    def test_on_a_real_store(self):
+        bucket = Bucket()
+        self.addCleanup(bucket.remove)
+        far = Origin()
+        self.addCleanup(far.stop)
+        http = self.new_client(self.new_daemon('chain = "alpha << near << far"\n' + bucket.pool("near") + far.pool("far")))
+        for body in (OLD, NEW, b"", OLD):
+            far.put("k", body)
+            self.assertEqual(self.assert_status(http.read("alpha", "k", NO_CACHE), 200).body, body)
+            until(lambda body=body: bucket.keys() and bucket.get("k")[0] == body, "the copy in the real store")
+        far.objects.pop("k")
+        self.assert_status(http.read("alpha", "k", NO_CACHE), 404)
+        until(lambda: not bucket.keys(), "the copy to go")
+        bucket.put("k", b"theirs")
+        self.assertEqual(http.read("alpha", "k", NO_CACHE).body, b"theirs")
