@@ -4,6 +4,8 @@
  * Order matters. Puts come before the frees, so that nothing is written into space which the state on disk still refers
  * to; frees concern datasets that earlier batches replaced, so no reader can still find them.
  *
+ * A batch of nothing but copies is not flushed for its own sake; see store.h.
+ *
  * A request that fails leaves file and index as they were: the new dataset has no name until its last step, and a link
  * that was taken away is put back. Where that fails too, or the flush does, the store is poisoned.
  */
@@ -328,9 +330,24 @@ enum err store_settle(struct store *store, struct op *op) {
         }
         store->dirty = false;
     }
+    store->copies_due_ns = 0;
     index_publish(&store->index);
     STAILQ_CONCAT(&store->held, &store->new_held);
     return OK;
+}
+
+/* A copy may be lost in a crash, and the tier it came from still has it: it need not wait for a flush of its own. */
+static bool is_copies_only(const struct request_batch *batch) {
+    const struct request *request = NULL;
+    bool any = false;
+    STAILQ_FOREACH(request, batch, in_batch) {
+        const struct store_request *one = CONTAINER_OF_CONST(request, struct store_request, request);
+        if (one->action != STORE_PUT || !one->fence || one->meta->hold != HOLD_CACHED) {
+            return false;
+        }
+        any = any || one->changed;
+    }
+    return any;
 }
 
 /* In the middle of other work: nothing is flushed, shown or let go, for a batch may be half done. */
@@ -348,6 +365,13 @@ void store_run_batch(void *context, struct request_batch *batch) {
     struct request *request = NULL;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
+    }
+    if (is_copies_only(batch) && !atomic_load(&store->poisoned)) {
+        index_publish(&store->index); /* what they replaced stays held until a flush */
+        if (!store->copies_due_ns) {
+            store->copies_due_ns = clock_now_ns() + STORE_COPIES_NS;
+        }
+        return;
     }
     if (store_settle(store, &op) == OK) {
         return;

@@ -47,12 +47,13 @@ static void finish(struct commit *commit, struct request_batch *batch) {
     mutex_unlock(&commit->mutex);
 }
 
-/* One turn: a batch, a slice of background work, or a wait. False when it is time to end. */
-static bool turn(struct commit *commit, bool *idle_left) {
+/* One turn: a batch, a slice of background work, or a wait until that is due. False when it is time to end. */
+static bool turn(struct commit *commit, uint64_t *idle_due_ns) {
     struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
     mutex_lock(&commit->mutex);
-    while (STAILQ_EMPTY(&commit->queue) && !commit->poked && !commit->stopping && !*idle_left) {
-        cond_wait_until(&commit->work, &commit->mutex, 0);
+    while (STAILQ_EMPTY(&commit->queue) && !commit->poked && !commit->stopping &&
+           *idle_due_ns > clock_now_ns()) {
+        cond_wait_until(&commit->work, &commit->mutex, *idle_due_ns == COMMIT_NO_WORK ? 0 : *idle_due_ns);
     }
     bool poked = commit->poked;
     bool stopping = commit->stopping;
@@ -63,21 +64,22 @@ static bool turn(struct commit *commit, bool *idle_left) {
     if (!STAILQ_EMPTY(&batch) || poked) {
         commit->ops->run_batch(commit->context, &batch);
         finish(commit, &batch);
-        *idle_left = true;
+        *idle_due_ns = 0;
         return true;
     }
     if (stopping) {
         return false;
     }
-    *idle_left = commit->ops->run_idle(commit->context);
+    uint64_t wait_ns = commit->ops->run_idle(commit->context);
+    *idle_due_ns = wait_ns == COMMIT_NO_WORK ? COMMIT_NO_WORK : clock_now_ns() + wait_ns;
     return true;
 }
 
 static void *run(void *context) {
     struct commit *commit = context;
     commit->ops->begin(commit->context);
-    bool idle_left = true;
-    while (turn(commit, &idle_left)) {
+    uint64_t idle_due_ns = 0;
+    while (turn(commit, &idle_due_ns)) {
     }
     commit->ops->end(commit->context);
     return NULL;

@@ -7,7 +7,7 @@
  * Life of a request (in its caller's frame)
  *   1 QUEUED   the caller waits; past its deadline, or cancelled, it takes the request back
  *   2 TAKEN    part of a batch: from here the outcome is awaited whatever the deadline says
- *   3 DONE     result and outputs are set, the batch is flushed, the caller is woken
+ *   3 DONE     result and outputs are set, the batch is flushed where its owner promises that, the caller is woken
  *
  * Locks: one mutex (RANK_KIND) around the queue, not held while a batch runs.
  */
@@ -19,6 +19,8 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
+
+#define COMMIT_NO_WORK UINT64_MAX
 
 enum request_state { REQUEST_QUEUED, REQUEST_TAKEN, REQUEST_DONE };
 
@@ -40,8 +42,9 @@ struct commit_ops {
     void (*run_batch)(void *context, struct request_batch *batch);
     /* The same for urgent requests only, from within one of the other functions. */
     void (*run_urgent)(void *context, struct request_batch *batch);
-    /* A slice of background work while nobody waits; false = there is none left. */
-    bool (*run_idle)(void *context);
+    /* A slice of background work while nobody waits. Returns in how many ns it wants to be called again unless a request comes
+     * first: 0 = at once, COMMIT_NO_WORK = there is none left. */
+    uint64_t (*run_idle)(void *context);
     /* Last on the thread. */
     void (*end)(void *context);
 };

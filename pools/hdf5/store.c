@@ -9,15 +9,19 @@
 /* Small files are loaded before open returns; large ones go on behind it. */
 #define OPEN_WAIT_NS (50 * NS_PER_MS)
 
-static bool run_idle(void *context) {
+static uint64_t run_idle(void *context) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
+    uint64_t now_ns = clock_now_ns();
+    if (store->copies_due_ns > now_ns && !atomic_load(&store->poisoned)) {
+        return store_load_slice(store) ? 0 : store->copies_due_ns - now_ns;
+    }
     if ((store_let_go(store) || store->dirty) && !atomic_load(&store->poisoned)) {
         (void)store_settle(store, &op); /* a failure has poisoned the store and is told from there */
-        return true;
+        return 0;
     }
-    return store_load_slice(store);
+    return store_load_slice(store) ? 0 : COMMIT_NO_WORK;
 }
 
 struct verified_walk {

@@ -7,6 +7,9 @@
  * dataset without a name) which it fills itself; then STORE_PUT. apply.c links the dataset under the id and stages the new
  * version; after the batch's flush index_publish shows it and the caller wakes.
  *
+ * A batch of nothing but copies is shown without a flush: it rides on the next batch's, or on its own after STORE_COPIES_NS. Nothing
+ * is let go before that.
+ *
  * How a read travels: hdf5_pool.c's peek, or reader.c: index_get, then pread under the version's reference. An id that is not
  * loaded yet is asked for with STORE_LOOKUP.
  *
@@ -67,6 +70,7 @@ struct store {
     /* The thread only */
     hid_t link_list;            /* how links are made */
     bool dirty;                 /* something has not been flushed */
+    uint64_t copies_due_ns;     /* when copies that are shown already must be; 0 = there are none */
     struct fault convert_fault; /* why the last conversion failed */
     uint64_t convert_again_ns;  /* not before; monotonic */
     struct held_queue new_held, held;
@@ -130,6 +134,8 @@ void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 /* ---- the thread ---- */
 void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */
 void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
+/* How long a copy may wait for the flush of somebody else. A flush costs seven times what the copy does. */
+#define STORE_COPIES_NS (UINT64_C(50) * 1000 * 1000)
 /* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons; a poisoned store fails and shows nothing. */
 enum err store_settle(struct store *store, struct op *op);
 /* Gives back what nobody reads any more; true when the file changed. */

@@ -5,6 +5,7 @@
  */
 #include "hdf5_fixture.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/hash.h"
 #include "pools/hdf5/attributes.h"
 #include "pools/hdf5/store.h"
@@ -27,6 +28,7 @@ static struct store *store;
 static bool flush_fails;
 static const char *watched; /* an id that is looked up at each flush, as a reader does */
 static int seen_at_flush;   /* how often it was there */
+static atomic_uint flushes;
 
 static void set_up(void) {
     fixture_open(&fixture);
@@ -62,6 +64,7 @@ static void tear_down(void) {
 }
 
 enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op) {
+    atomic_fetch_add(&flushes, 1);
     if (watched) {
         struct id id = id_of(watched);
         struct version *version = index_get(&store->index, &id);
@@ -163,6 +166,91 @@ START_TEST(a_bounded_pool_shows_nothing_before_the_flush) {
     version_drop(first.request.version);
     version_drop(second.request.version);
     close_store();
+}
+END_TEST
+
+/* ---- copies ---- */
+static void copy_alone(struct fence_table *fences, const char *name, const char *text) {
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    struct fence fence;
+    ask_put(&put, &batch, name, text, strlen(text), HOLD_CACHED);
+    ck_assert_int_eq(fence_raise(fences, &put.op, &fence, &put.id), OK);
+    put.request.fence = &fence;
+    store_run_batch(store, &batch);
+    ck_assert_msg(put.request.request.result == OK, "%s", put.op.fault.detail);
+    fence_lower(fences, &fence);
+    version_drop(put.request.version);
+}
+
+START_TEST(copies_are_shown_at_once_and_flushed_with_others) {
+    struct fence_table fences;
+    fence_table_init(&fences);
+    open_store((struct store_limits){0});
+    put_alone("own", "1", 1, HOLD_OWNED);
+    unsigned before = atomic_load(&flushes);
+    copy_alone(&fences, "a", "first");
+    copy_alone(&fences, "b", "second");
+    copy_alone(&fences, "a", "third");
+    ck_assert_uint_eq(atomic_load(&flushes), before);
+    ck_assert(has("a"));
+    ck_assert(has("b"));
+    /* What a copy replaced is still in the file on disk: its space may not be given away yet. */
+    ck_assert(!STAILQ_EMPTY(&store->new_held));
+    ck_assert(STAILQ_EMPTY(&store->held));
+    ck_assert(store->dirty);
+    put_alone("own", "2", 1, HOLD_OWNED);
+    ck_assert_uint_eq(atomic_load(&flushes), before + 1);
+    ck_assert(STAILQ_EMPTY(&store->new_held));
+    ck_assert(!store->dirty);
+    ck_assert_uint_eq(store->copies_due_ns, 0);
+    close_store();
+    fence_table_fini(&fences);
+}
+END_TEST
+
+START_TEST(a_client_s_put_among_copies_is_flushed) {
+    struct fence_table fences;
+    fence_table_init(&fences);
+    open_store((struct store_limits){0});
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked copy;
+    struct asked put;
+    struct fence fence;
+    ask_put(&copy, &batch, "copy", "1", 1, HOLD_CACHED);
+    ck_assert_int_eq(fence_raise(&fences, &copy.op, &fence, &copy.id), OK);
+    copy.request.fence = &fence;
+    ask_put(&put, &batch, "put", "2", 1, HOLD_OWNED);
+    unsigned before = atomic_load(&flushes);
+    store_run_batch(store, &batch);
+    ck_assert_uint_eq(atomic_load(&flushes), before + 1);
+    ck_assert(has("copy") && has("put"));
+    fence_lower(&fences, &fence);
+    version_drop(copy.request.version);
+    version_drop(put.request.version);
+    close_store();
+    fence_table_fini(&fences);
+}
+END_TEST
+
+/* With the store's own thread: nothing else comes, and the copy is flushed all the same. */
+START_TEST(a_copy_is_flushed_though_nobody_comes) {
+    fixture_reopen(&fixture, NULL);
+    put_text(fixture.pool, "own", "1");
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id id = id_of("copy");
+    struct fence fence;
+    ck_assert_int_eq(fence_raise(&fixture.pool->fences, &op, &fence, &id), OK);
+    unsigned before = atomic_load(&flushes);
+    ck_assert_int_eq(put_as(fixture.pool, "copy", "2", 1, HOLD_CACHED, NULL, NULL, &fence), OK);
+    fence_lower(&fixture.pool->fences, &fence);
+    uint64_t until_ns = clock_now_ns() + 20 * NS_PER_S;
+    while (atomic_load(&flushes) == before && clock_now_ns() < until_ns) {
+        usleep(1000);
+    }
+    ck_assert_uint_gt(atomic_load(&flushes), before);
+    expect_text(fixture.pool, "copy", "2");
 }
 END_TEST
 
@@ -301,6 +389,9 @@ int main(void) {
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, a_bounded_pool_keeps_what_its_batch_staged);
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
+    tcase_add_test(tcase, copies_are_shown_at_once_and_flushed_with_others);
+    tcase_add_test(tcase, a_client_s_put_among_copies_is_flushed);
+    tcase_add_test(tcase, a_copy_is_flushed_though_nobody_comes);
     tcase_add_test(tcase, a_failed_flush_fails_the_whole_batch);
     tcase_add_test(tcase, a_flush_that_fails_within_the_batch_fails_what_came_before);
     tcase_add_test(tcase, a_file_that_cannot_be_loaded_fails_reads_and_writes_in_their_own_words);

@@ -86,9 +86,9 @@ static void run_batch(void *context, struct request_batch *batch) {
     storage->largest = count > storage->largest ? count : storage->largest;
 }
 
-static bool run_idle(void *context) {
+static uint64_t run_idle(void *context) {
     (void)context;
-    return false;
+    return COMMIT_NO_WORK;
 }
 
 static void end(void *context) {
