@@ -12,6 +12,7 @@ import functools
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import typing
@@ -149,6 +150,7 @@ def main():
         raise SystemExit("bench: needs two cores, one for the server and one for the client")
     if os.getloadavg()[0] > 0.5:
         print(f"bench: load average is {os.getloadavg()[0]:.1f}; figures taken beside other work are worth little", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was started is ended
     about = {**machine.describe(ROOT), "versions": report.versions(args.lailad)}
     rows = []
     with contextlib.ExitStack() as ends:
