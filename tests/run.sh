@@ -13,7 +13,7 @@ SUITES="lint unit behaviour clang tsan"
 BUILD_PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev
     libssl-dev libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev"
 TEST_PACKAGES="check clang clang-format clang-tidy cppcheck shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
-    python3-jsonschema buildah mmdebstrap swift-proxy swift-account swift-container swift-object python3-swift"
+    python3-jsonschema buildah mmdebstrap swift-proxy swift-account swift-container swift-object python3-swift chromium"
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -197,16 +197,28 @@ programs() {
     fi
 }
 
-# behaviour NAME PRESET [module...] : runs behaviour suites against the daemon of a build
+# behaviour NAME PRESET [module...] : runs behaviour suites against the daemon of a build and records their traffic
 behaviour() {
     name=$1
     preset=$2
     shift 2
     status=0
-    LAILAD="$root/build/$preset/server/lailad" /usr/bin/python3 tests/behaviour/run.py "$@" \
+    LAILAD_RECORD="$root/build/traffic/$name" LAILAD="$root/build/$preset/server/lailad" \
+        /usr/bin/python3 tests/behaviour/run.py "$@" \
         >"$logs/$name.log" 2>&1 </dev/null || status=$?
     tally "$name" "$status"
     if [ "$status" -ne 0 ]; then show_log "$name" 200; fi
+}
+
+# traffic NAME [--complete] : holds the traffic that behaviour NAME recorded to openapi.yaml
+traffic() {
+    name=$1
+    shift
+    status=0
+    /usr/bin/python3 tests/openapi/validate.py "$@" openapi.yaml "build/traffic/$name"/*.jsonl \
+        >"$logs/traffic-$name.log" 2>&1 </dev/null || status=$?
+    tally "traffic-$name" "$status"
+    if [ "$status" -ne 0 ]; then show_log "traffic-$name" 200; fi
 }
 
 # ---- the real S3 server ----
@@ -228,7 +240,10 @@ start_swift() {
 # ---- the run ----
 mkdir -p "$logs"
 rm -f "$logs"/*.log
+rm -rf build/traffic
 begun_all=$(date +%s)
+# A Node.js from elsewhere brings an npm of its own, which Debian's package would collide with.
+command -v npm >/dev/null 2>&1 || TEST_PACKAGES="$TEST_PACKAGES nodejs npm"
 # shellcheck disable=SC2086 # lists
 install_missing $BUILD_PACKAGES $TEST_PACKAGES
 # Beside the checkout rather than in /tmp: Swift needs a file system with extended attributes.
@@ -250,6 +265,11 @@ if wanted unit || wanted behaviour; then
         if wanted behaviour; then
             # shellcheck disable=SC2086 # a list
             behaviour behaviour dev $modules
+            # What nobody answered can only be told after all modules.
+            complete=
+            [ -n "$modules" ] || complete=--complete
+            # shellcheck disable=SC2086 # nothing, or one option
+            traffic behaviour $complete
         fi
     fi
 fi
@@ -263,6 +283,7 @@ if wanted tsan; then
         CK_FORK=no programs tsan tsan -E 'fuzz|contract|replay|live'
         # Where requests, flights, fills and rewiring meet.
         behaviour tsan-daemon tsan test_coalescing test_chain_semantics test_wiring test_process
+        traffic tsan-daemon
     else
         count 0 1 0
     fi

@@ -155,12 +155,13 @@ class Connection(http.client.HTTPConnection):
         super().send(data)
 
     def getresponse(self):
+        record, self.record = self.record, None  # an answer that ends the connection calls close() in here
         answer = super().getresponse()
-        if self.record:
-            self.record.status = answer.status
-            self.record.headers = answer.getheaders()
-            self.record.complete = answer.isclosed()
-            answer.record = self.record
+        if record:
+            record.status = answer.status
+            record.headers = answer.getheaders()
+            record.complete = answer.isclosed()
+            answer.record = self.record = record
         return answer
 
     def close(self):
