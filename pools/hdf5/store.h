@@ -134,7 +134,7 @@ void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 /* ---- the thread ---- */
 void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */
 void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
-/* How long a copy may wait for the flush of somebody else. A flush costs seven times what the copy does. */
+/* How long a copy may wait for the flush of somebody else. A flush of its own costs more than the copy does. */
 #define STORE_COPIES_NS (UINT64_C(50) * 1000 * 1000)
 /* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons; a poisoned store fails and shows nothing. */
 enum err store_settle(struct store *store, struct op *op);
