@@ -23,8 +23,9 @@ MIB = 1024 * 1024
 HUGE = int(os.environ.get("LAILAD_TEST_STREAM_MIB", "2048")) * MIB + 12345
 LARGE = 200 * MIB + 1
 MOST_MIB = 128  # above idle
-# A sanitizer keeps freed memory for a while and shadows all of it.
-SANITIZED_MOST_MIB = 400
+# A sanitizer shadows all memory, and keeps what was freed for a while: 256 MiB of it unless told otherwise.
+SANITIZED_MOST_MIB = 256
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:quarantine_size_mb=16"}
 MANY, FLIGHT_MIB = 8, 8
 PATIENCE_SECONDS = 300
 DISK = '[pools.disk]\nkind = "hdf5"\n'
@@ -34,7 +35,7 @@ class StreamingCase(Case):
     def start(self, config):
         free = shutil.disk_usage(tempfile.gettempdir()).free
         self.assertGreater(free, 5 * HUGE // 2, "the temporary folder has too little space for this test")
-        self.daemon = self.new_daemon(config=config)
+        self.daemon = self.new_daemon(config=config, env=SANITIZED)
         self.assertEqual(self.ask(lambda http: http.get("/livez").status), 200)
         self.idle_mib = self.memory_mib("VmRSS")
         maps = pathlib.Path(f"/proc/{self.daemon.process.pid}/maps").read_text("utf-8")
@@ -139,7 +140,9 @@ class Huge(StreamingCase):
             raw.socket.sendall(f"GET {entry_target('alpha', f'{24 * MIB}-{number}')} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             clients.append(raw)
         for raw in clients:
-            until(lambda raw=raw: len(raw.kept) > 12 * MIB or not raw._more(), "the beginning of a body")
+            while len(raw.kept) < 12 * MIB and raw._more():
+                pass
+            self.assertGreaterEqual(len(raw.kept), 12 * MIB, "the connection ended")
         self.most_mib += MANY * FLIGHT_MIB
         self.assert_memory()
 
