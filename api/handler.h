@@ -94,9 +94,11 @@ enum body_kind {
     BODY_SOURCE /* pulled */
 };
 
-/* Pulled on a lane. read as chain_read_next: OK + count > 0, OK + 0 = end, ERR_AGAIN, or a failure (the connection is cut). */
+/* Pulled on a lane. read as chain_read_next: OK + count > 0, OK + 0 = end, ERR_AGAIN, or a failure (the connection is cut). read_now, or
+ * NULL: the same on the poll thread, without waiting; OK + count > 0, or ERR_AGAIN for a lane to go on. Never both at once. */
 struct body_source {
     enum err (*read)(void *context, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count);
+    enum err (*read_now)(void *context, void *ret_bytes, size_t cap, size_t *ret_count);
     void (*close)(void *context); /* exactly once */
     void *context;
 };

@@ -128,6 +128,10 @@ static enum err pull_read(void *context, struct op *op, void *ret_bytes, size_t 
     return chain_read_next(context, op, ret_bytes, cap, ret_count);
 }
 
+static enum err pull_now(void *context, void *ret_bytes, size_t cap, size_t *ret_count) {
+    return chain_read_next_now(context, ret_bytes, cap, ret_count);
+}
+
 static enum api_step answer_failed_read(struct request *request, struct response *response,
                                         const struct chain_read *read,
                                         const struct cache_directives *directives, enum err kind) {
@@ -151,7 +155,10 @@ static void hand_over_body(struct request *request, struct response *response, s
         response->entry = entry_ref(entry);
     } else {
         response->body_kind = BODY_SOURCE;
-        response->source = (struct body_source){.read = pull_read, .close = close_kept_read, .context = read};
+        response->source = (struct body_source){.read = pull_read,
+                                                .read_now = chain_read_has_now(read) ? pull_now : NULL,
+                                                .close = close_kept_read,
+                                                .context = read};
         request_keep(request, NULL, NULL); /* the response closes it now */
     }
 }

@@ -296,6 +296,10 @@ enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size
     return err ? err : reader->ops->read(reader, op, ret_bytes, cap, ret_count);
 }
 
+enum err reader_read_now(struct reader *reader, void *ret_bytes, size_t cap, size_t *ret_count) {
+    return reader->ops->read_now ? reader->ops->read_now(reader, ret_bytes, cap, ret_count) : ERR_AGAIN;
+}
+
 void reader_close(struct reader *reader) {
     if (reader) {
         reader->ops->close(reader);

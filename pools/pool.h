@@ -83,6 +83,9 @@ struct reader_ops {
      * promised size is ERR_CORRUPT (REASON_BAD_ANSWER), never a short success. */
     enum err (*read)(struct reader *reader, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count);
     void (*close)(struct reader *reader); /* exactly once, at any point */
+    /* Optional; legal on poll threads: what `read` would give, as far as it can be had without waiting. OK and a count > 0, or ERR_AGAIN
+     * in every other case (it would wait, the end, a failure): ask `read` on a lane. The place moves on only with OK. */
+    enum err (*read_now)(struct reader *reader, void *ret_bytes, size_t cap, size_t *ret_count);
 };
 struct reader {
     const struct reader_ops *ops;
@@ -240,6 +243,8 @@ bool pool_takes_fill(struct pool *pool, uint64_t size_bytes);
 bool pool_proves_not_owned(struct pool *pool, const struct id *id);
 const char *pool_state_word(enum pool_state state); /* "ok", "loading", ... */
 
+/* ERR_AGAIN also when the kind has no read_now. */
+enum err reader_read_now(struct reader *reader, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
 enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size_t cap,
                      size_t *ret_count) MUST_USE;
 void reader_close(struct reader *reader); /* NULL allowed */

@@ -27,6 +27,34 @@ static ssize_t cut_body(struct exchange *exchange) {
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* The pipe is empty and no lane has the exchange: takes the lane's part for as long as a read needs that does not wait. Mutex held; let go
+ * meanwhile. What cannot be had at once is a lane's work. */
+static size_t read_directly_locked(struct exchange *exchange, char *buffer, size_t most) {
+    if (!exchange->reads_now) {
+        return 0;
+    }
+    if (exchange->work != WORK_IDLE) {
+        exchange_schedule(exchange); /* it may be about to end its run: one more fills the pipe */
+        return 0;
+    }
+    const struct body_source *source = &exchange->response.source;
+    if (!exchange->pumping) {
+        return 0;
+    }
+    exchange->work = WORK_RUNNING;
+    mutex_unlock(&exchange->mutex);
+    size_t count = 0;
+    enum err err = source->read_now(source->context, buffer, most, &count);
+    mutex_lock(&exchange->mutex);
+    bool again = exchange->work == WORK_AGAIN;
+    exchange->work = WORK_IDLE;
+    if (err || again) {
+        exchange_schedule(exchange);
+    }
+    exchange->pumped_bytes += err ? 0 : count;
+    return err ? 0 : count;
+}
+
 /* The library wants bytes of a pulled body. Returning 0 without parking would make it spin. */
 static ssize_t read_source(void *context, uint64_t position, char *buffer, size_t most) {
     struct exchange *exchange = context;
@@ -57,14 +85,16 @@ static ssize_t read_source(void *context, uint64_t position, char *buffer, size_
             mutex_unlock(&exchange->mutex);
             continue;
         }
-        bool may_park = !exchanges_are_hurrying(exchange->set);
+        count = read_directly_locked(exchange, buffer, most);
+        bool may_park = !count && !exchanges_are_hurrying(exchange->set);
         if (may_park) {
             exchange->parked = true;
             watch_enter(&exchange->client->watch, WATCH_WORK);
             MHD_suspend_connection(exchange->connection);
         }
         mutex_unlock(&exchange->mutex);
-        return may_park ? 0 : cut_body(exchange);
+        exchange->sent_bytes += count;
+        return count ? (ssize_t)count : may_park ? 0 : cut_body(exchange);
     }
 }
 

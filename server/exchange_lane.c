@@ -130,6 +130,9 @@ static void pump(struct exchange *exchange) {
     for (size_t moved = 0; moved < PUMP_MOST_BYTES;) {
         void *where = NULL;
         size_t space = pipe_space(out, &where);
+        if (!space && exchange->reads_now) {
+            return; /* the poll thread tries by itself first when it has sent that */
+        }
         if (!space) {
             mutex_lock(&exchange->mutex);
             exchange->space_wanted = true;
@@ -163,6 +166,7 @@ static bool start_pump(struct exchange *exchange) {
         return false;
     }
     exchange->pumping = true;
+    exchange->reads_now = exchange->response.source.read_now != NULL;
     return true;
 }
 
@@ -174,9 +178,9 @@ static void hand_over(struct exchange *exchange) {
     if (response->body_kind == BODY_SOURCE && !start_pump(exchange)) {
         api_problem(&exchange->request, response, &exchange->request.op, op_no_memory(&exchange->request.op));
     }
-    if (exchange->pumping) {
+    if (exchange->pumping && !exchange->reads_now) {
         pump(exchange);
-    } else {
+    } else if (!exchange->pumping) {
         api_finish(&exchange->request); /* here, where it may block, and not when the client has it all */
     }
     mutex_lock(&exchange->mutex);

@@ -21,6 +21,8 @@
  *
  * Work (under the mutex) says whether a lane has the exchange: IDLE, QUEUED, RUNNING, or AGAIN (woken while it ran: it will
  * run once more). A lane touches request, response and the consumer end of `in` and producer end of `out` only while RUNNING. The
+ * poll thread takes RUNNING itself for a read of the source that does not wait (reads_now), when the pipe is empty: bytes in the
+ * page cache then go from there to the library's buffer, past pipe and lane. The
  * poll thread touches request and response only before the exchange first goes to a lane and after `answered`.
  *
  * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. A lane that finds the library's side
@@ -110,7 +112,8 @@ struct exchange {
     struct fault fault; /* of the answer; for the access log */
     struct pipe in;
     struct pipe out;
-    bool pumping; /* the source still has to be pulled */
+    bool pumping;   /* the source still has to be pulled */
+    bool reads_now; /* it can be read on the poll thread; set before the answer stands */
     uint64_t pumped_bytes;
 
     /* under the mutex */

@@ -135,6 +135,7 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
     exchange->finished = false;
     exchange->fault.reason = REASON_NONE;
     exchange->pumping = false;
+    exchange->reads_now = false;
     exchange->pumped_bytes = 0;
     exchange->work = WORK_IDLE;
     exchange->open = true;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOURCE_BLOCK_BYTES (128u * 1024)
+#define SOURCE_BLOCK_BYTES (256u * 1024)
 
 static void release_blob(void *blob) {
     blob_unref(blob);

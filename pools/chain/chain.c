@@ -303,6 +303,23 @@ static enum err skip_ahead(struct chain_read *read, struct op *op, void *scratch
     return OK;
 }
 
+bool chain_read_has_now(const struct chain_read *read) {
+    return read->reader && !read->skip_bytes && read->reader->ops->read_now;
+}
+
+enum err chain_read_next_now(struct chain_read *read, void *ret_bytes, size_t cap, size_t *ret_count) {
+    uint64_t left = read->end - read->offset;
+    if (!left || !chain_read_has_now(read)) {
+        return ERR_AGAIN;
+    }
+    size_t most = left < cap ? (size_t)left : cap;
+    enum err err = reader_read_now(read->reader, ret_bytes, most, ret_count);
+    if (!err) {
+        read->offset += *ret_count;
+    }
+    return err;
+}
+
 enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
                          size_t *ret_count) {
     MUST(read->state == READ_READY && cap > 0);

@@ -99,6 +99,12 @@ void chain_read_take_whole(struct chain_read *read);
 /* Streams the body: OK with *ret_count > 0, OK with 0 = complete *and verified*, ERR_AGAIN, or a failure (the body must then be cut off). */
 enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
                          size_t *ret_count) MUST_USE;
+/* The same on a poll thread, of a body that stands in the asked pool's own storage: OK with *ret_count > 0, or ERR_AGAIN for chain_read_next
+ * on a lane to go on. Never blocks. */
+enum err chain_read_next_now(struct chain_read *read, void *ret_bytes, size_t cap,
+                             size_t *ret_count) MUST_USE;
+/* After OK: whether it is worth calling. */
+bool chain_read_has_now(const struct chain_read *read);
 /* At any point; no wake starts after it returned. The fetch goes on without this reader. NULL allowed. */
 void chain_read_close(struct chain_read *read);
 DEFINE_AUTO(struct chain_read, chain_read_close)

@@ -14,9 +14,10 @@
 /* What is pulled from /PREFIX/N, and how it misbehaves. See fake_api.h. */
 static const struct source {
     const char *prefix;
-    bool endless, drips, is_nudged, is_stuck, breaks;
+    bool endless, drips, is_nudged, is_stuck, breaks, is_near;
 } sources[] = {
     {.prefix = "/source/"},
+    {.prefix = "/near/", .is_near = true},
     {.prefix = "/stream/", .endless = true},
     {.prefix = "/dripping/", .drips = true},
     {.prefix = "/nudged/", .is_nudged = true},
@@ -34,6 +35,7 @@ struct kept {
     const struct source *source;
     uint64_t offset, length;
     bool rests; /* its last read said "again" */
+    unsigned near_reads;
 };
 
 static atomic_uint entry_answers;
@@ -198,6 +200,26 @@ static void free_kept(void *context) {
     free(kept);
 }
 
+static void copy_pattern(struct kept *kept, void *ret_bytes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        ((unsigned char *)ret_bytes)[i] = fake_byte(kept->offset + i);
+    }
+    kept->offset += count;
+}
+
+/* Short counts, and every third time it is a lane's work. */
+static enum err read_near(void *context, void *ret_bytes, size_t cap, size_t *ret_count) {
+    struct kept *kept = context;
+    uint64_t left = kept->length - kept->offset;
+    if (!left || ++kept->near_reads % 3 == 0) {
+        return ERR_AGAIN;
+    }
+    size_t most = cap < 40000 ? cap : 40000;
+    *ret_count = left < most ? (size_t)left : most;
+    copy_pattern(kept, ret_bytes, *ret_count);
+    return OK;
+}
+
 static enum err read_source(void *context, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count) {
     struct request *request = CONTAINER_OF(op, struct request, op);
     struct kept *kept = context;
@@ -221,10 +243,7 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
     }
     uint64_t until = kept->offset < middle ? middle : kept->length;
     size_t count = until - kept->offset < cap ? (size_t)(until - kept->offset) : cap;
-    for (size_t i = 0; i < count; i++) {
-        ((unsigned char *)ret_bytes)[i] = fake_byte(kept->offset + i);
-    }
-    kept->offset += count;
+    copy_pattern(kept, ret_bytes, count);
     *ret_count = count;
     return OK;
 }
@@ -240,7 +259,10 @@ static void close_source(void *context) {
 static enum api_step answer_source(struct response *response, struct kept *kept) {
     response->status = 200;
     response->body_kind = BODY_SOURCE;
-    response->source = (struct body_source){read_source, close_source, kept};
+    response->source = (struct body_source){.read = read_source,
+                                            .read_now = kept->source->is_near ? read_near : NULL,
+                                            .close = close_source,
+                                            .context = kept};
     response->content_length = kept->source->endless ? SIZE_UNKNOWN : kept->length;
     return API_DONE;
 }
@@ -317,6 +339,11 @@ enum api_step api_run(struct request *request, struct response *response) {
 enum lane api_lane(const struct request *request) {
     (void)request;
     return LANE_LOCAL;
+}
+
+const void *api_share(const struct request *request) {
+    (void)request;
+    return NULL;
 }
 
 void request_keep(struct request *request, void *kept, void (*kept_free)(void *kept)) {

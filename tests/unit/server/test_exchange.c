@@ -48,6 +48,23 @@ START_TEST(pipelined_requests_are_answered_in_order) {
 }
 END_TEST
 
+START_TEST(a_body_at_hand_is_read_past_the_lane) {
+    int fd = client_connect(&house);
+    client_send(fd, GET("/near/3000000") GET("/near/1") GET("/near/400000") GET("/text"));
+    const size_t lengths[] = {3000000, 1, 400000};
+    for (size_t i = 0; i < 3; i++) {
+        struct answer answer = client_receive(fd, false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert(answer_is_pattern(&answer, lengths[i]));
+        answer_free(&answer);
+    }
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "hello");
+    answer_free(&answer);
+    close(fd);
+}
+END_TEST
+
 START_TEST(list_fields_are_joined_on_lanes) {
     expect("GET /lane HTTP/1.1\r\n" HOST "X-List: a  \r\nx-list:b\r\nX-LIST: c\r\n\r\n", 200, "a, b, c");
 }
@@ -218,6 +235,7 @@ static void *leave_at_random(void *argument) {
         GET("/lane"),
         GET("/entry"),
         GET("/source/900000"),
+        GET("/near/900000"),
         GET("/stream/900000"),
         GET("/dripping/900000"),
         GET("/broken/900000"),
@@ -230,7 +248,7 @@ static void *leave_at_random(void *argument) {
     unsigned state = *(unsigned *)argument;
     for (int round = 0; round < 60; round++) {
         int fd = client_connect(&house);
-        const char *request = requests[next_random(&state) % 11];
+        const char *request = requests[next_random(&state) % ARRAY_COUNT(requests)];
         size_t bytes = strlen(request);
         if (next_random(&state) % 4 == 0) {
             bytes = next_random(&state) % bytes;
@@ -284,6 +302,7 @@ int main(void) {
     tcase_add_test(usual, peek_and_lane_answer);
     tcase_add_test(usual, one_connection_serves_many_requests);
     tcase_add_test(usual, pipelined_requests_are_answered_in_order);
+    tcase_add_test(usual, a_body_at_hand_is_read_past_the_lane);
     tcase_add_test(usual, list_fields_are_joined_on_lanes);
     tcase_add_test(usual, head_and_304_tell_the_length_and_send_nothing);
     tcase_add_test(usual, a_reusable_answer_is_built_once);
