@@ -165,7 +165,8 @@ static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
 enum MHD_Result exchange_queue(struct exchange *exchange) {
     struct response *response = &exchange->response;
     uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(response);
-    bool closing = atomic_load_explicit(&exchange->set->draining, memory_order_relaxed);
+    bool closing = exchange->closing || (exchange->on_lane && atomic_load_explicit(&exchange->set->draining,
+                                                                                   memory_order_relaxed));
     bool keep = !closing && may_keep(exchange);
     struct MHD_Response *kept = keep ? reply_kept(response->entry) : NULL;
     struct MHD_Response *reply = kept ? kept : new_reply(exchange, closing);

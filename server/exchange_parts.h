@@ -1,6 +1,7 @@
-/* exchange_parts.h - the inside of an exchange, shared by its five files:
+/* exchange_parts.h - the inside of an exchange, shared by its six files:
  *
  *   exchange.c        what the poll thread does: the library's callbacks, in the order of the states below
+ *   exchange_head.c   method, header fields and trailers, past the screen
  *   exchange_answer.c queueing the answer, pulling its body, and the case where the library cannot send it
  *   exchange_length.c the one malformed field that the library answers wrongly before it calls us
  *   exchange_lane.c   what lanes do: running the handler, pumping a pulled body, finishing
@@ -90,6 +91,8 @@ struct exchange {
     struct client *client;
     struct MHD_Connection *connection;
     enum exchange_state state;
+    bool
+        closing; /* draining had begun when it began: looked up once, so that peek and answer agree on kept replies */
     struct screened screened;
     char method[METHOD_TEXT_BYTES];
     char *target; /* raw, NUL-terminated; the buffer is kept between requests */
@@ -163,6 +166,11 @@ void exchange_leave(struct exchanges *set);
 /* The calling poll thread's; NULL when there are more threads than shelves, and on other threads. Takes no lock. */
 struct shelf *exchange_shelf(struct exchanges *set);
 bool exchanges_are_hurrying(struct exchanges *set);
+
+/* ---- exchange_head.c ---- */
+/* Takes method and header fields and screens them; the kind of the refusal, recorded in the request's op. */
+enum err exchange_take_head(struct exchange *exchange, const char *method, const char *version) MUST_USE;
+void exchange_take_trailers(struct exchange *exchange);
 
 /* ---- exchange_answer.c ---- */
 /* Whether the answer depends on who asks (a page of a configured origin), so that it may not be kept. */

@@ -29,8 +29,7 @@ static const char *find_header(const struct request *request, const char *name) 
 
 static bool has_prepared(const struct request *request, const struct entry *entry) {
     const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
-    return reply_is_kept(entry) && !atomic_load_explicit(&exchange->set->draining, memory_order_relaxed) &&
-           !exchange_has_own_answer(exchange);
+    return reply_is_kept(entry) && !exchange->closing && !exchange_has_own_answer(exchange);
 }
 
 static bool may(const struct request *request, enum scope scope) {
@@ -120,6 +119,7 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
     client->exchange = exchange;
     exchange->connection = connection;
     exchange->state = EXCHANGE_HEAD;
+    exchange->closing = atomic_load_explicit(&set->draining, memory_order_relaxed);
     exchange->method[0] = '\0'; /* a head that breaks off is logged without one */
     exchange->screened = (struct screened){0};
     exchange->body_ended = false;
