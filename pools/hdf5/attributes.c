@@ -15,10 +15,9 @@
 #define VALIDATOR_NAME "lailad_validator"
 #define EXTENSION_NAME "lailad_extension"
 
-/* Takes type and space over. */
-static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t take_type, hid_t take_space,
+/* Takes the space over. */
+static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t type, hid_t take_space,
                           const void *value) {
-    AUTO(h5_close) hid_t type = take_type;
     AUTO(h5_close) hid_t space = take_space;
     AUTO(h5_close)
     hid_t attribute = type < 0 || space < 0
@@ -41,11 +40,12 @@ static enum err write_text(hid_t dataset, struct op *op, const char *name, const
     if (!text[0]) {
         return OK;
     }
-    return write_one(dataset, op, name, text_type(strlen(text)), H5Screate(H5S_SCALAR), text);
+    AUTO(h5_close) hid_t type = text_type(strlen(text));
+    return write_one(dataset, op, name, type, H5Screate(H5S_SCALAR), text);
 }
 
 static enum err write_time(hid_t dataset, struct op *op, const char *name, int64_t wall_ms) {
-    return write_one(dataset, op, name, H5Tcopy(H5T_NATIVE_INT64), H5Screate(H5S_SCALAR), &wall_ms);
+    return write_one(dataset, op, name, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &wall_ms);
 }
 
 enum err attributes_write(hid_t dataset, struct op *op, const struct meta *meta, const char *default_type) {
@@ -75,7 +75,7 @@ enum err attributes_write(hid_t dataset, struct op *op, const struct meta *meta,
     }
     if (!err && meta->extension && meta->extension->size) {
         hsize_t count = meta->extension->size;
-        err = write_one(dataset, op, EXTENSION_NAME, H5Tcopy(H5T_STD_U8LE), H5Screate_simple(1, &count, NULL),
+        err = write_one(dataset, op, EXTENSION_NAME, H5T_STD_U8LE, H5Screate_simple(1, &count, NULL),
                         meta->extension->data);
     }
     return err;

@@ -57,11 +57,13 @@ enum err dataset_create(struct h5_file *file, struct op *op, enum version_kind k
                         hid_t *ret_dataset, struct placement *ret_placement) {
     AUTO(h5_close) hid_t type = body_type(kind, length);
     AUTO(h5_close) hid_t space = body_space(kind, length);
-    AUTO(h5_close) hid_t layout = body_layout();
-    if (type < 0 || space < 0 || layout < 0) {
+    if (file->body_layout < 0) {
+        file->body_layout = body_layout();
+    }
+    if (type < 0 || space < 0 || file->body_layout < 0) {
         return h5_fail(op, "describe an entry");
     }
-    AUTO(h5_close) hid_t dataset = H5Dcreate_anon(file->id, type, space, layout, H5P_DEFAULT);
+    AUTO(h5_close) hid_t dataset = H5Dcreate_anon(file->id, type, space, file->body_layout, H5P_DEFAULT);
     if (dataset < 0) {
         return h5_fail(op, "make an entry");
     }

@@ -140,9 +140,10 @@ static enum err open_library(struct h5_file *file, struct op *op, const char *pa
 }
 
 static void close_library(struct h5_file *file) {
+    h5_close(file->body_layout);
     h5_close(file->root);
     h5_close(file->id);
-    file->root = file->id = H5I_INVALID_HID;
+    file->body_layout = file->root = file->id = H5I_INVALID_HID;
 }
 
 /* What would make writing unsafe, or slow beyond use. */
@@ -244,7 +245,7 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
         return op_no_memory(op);
     }
     atomic_init(&file->refs, 1);
-    file->id = file->root = H5I_INVALID_HID;
+    file->body_layout = file->id = file->root = H5I_INVALID_HID;
     file->fd = -1;
     bool empty = false;
     enum err err = open_descriptor(file, op, path, options, &empty);

@@ -25,6 +25,7 @@ struct h5_file {
     atomic_uint refs;
     hid_t id;
     hid_t root;
+    hid_t body_layout; /* dataset.c: made for the first body, costs a fifth of one */
     int fd;
     bool writable;
     bool ordered;                 /* the root group has an index by creation order */
