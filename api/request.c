@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NICK_SEGMENT 1 /* of "/pools/{nick}..." */
+#define NICK_PATTERN "/pools/{nick}"
+#define NICK_SEGMENT 1 /* of NICK_PATTERN */
 #define ALLOW_MOST_BYTES 256
 
 static enum err check_query(struct request *request, const struct route *route) {
@@ -118,9 +119,10 @@ enum api_step api_route(struct request *request, struct response *response, cons
 
 /* The pool that the path names; OK when it names none. Never blocks. */
 static enum err find_pool(struct request *request) {
-    if (request->pool || request->target.segment_count <= NICK_SEGMENT) {
+    if (request->pool || strncmp(request->route->pattern, NICK_PATTERN, strlen(NICK_PATTERN)) != 0) {
         return OK;
     }
+    MUST(request->target.segment_count > NICK_SEGMENT);
     const struct target_text *nickname = &request->target.segment[NICK_SEGMENT];
     bool is_text = !memchr(nickname->text, '\0', nickname->bytes);
     request->pool = is_text ? registry_get(request->api->registry, nickname->text) : NULL;

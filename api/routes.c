@@ -85,10 +85,10 @@ const char *routes_method_name(enum http_method method) {
     return names[method];
 }
 
-/* Whether the pattern's segment that begins at `name` is this text. */
+/* Whether the pattern's segment that begins at `name` is this text, which may hold a slash that was sent as %2F. */
 static bool is_literally(const char *name, const struct target_text *segment) {
     size_t at = 0;
-    while (at < segment->bytes && name[at] && name[at] == segment->text[at]) {
+    while (at < segment->bytes && name[at] && name[at] != '/' && name[at] == segment->text[at]) {
         at++;
     }
     return at == segment->bytes && (!name[at] || name[at] == '/');

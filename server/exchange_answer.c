@@ -167,6 +167,8 @@ enum MHD_Result exchange_queue(struct exchange *exchange) {
     uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(response);
     bool closing = exchange->closing || (exchange->on_lane && atomic_load_explicit(&exchange->set->draining,
                                                                                    memory_order_relaxed));
+    MUST(!exchange->on_lane ||
+         !response->reusable); /* has_prepared is a peek's: it has seen the same `closing` */
     bool keep = !closing && may_keep(exchange);
     struct MHD_Response *kept = keep ? reply_kept(response->entry) : NULL;
     struct MHD_Response *reply = kept ? kept : new_reply(exchange, closing);

@@ -366,7 +366,8 @@ void store_run_batch(void *context, struct request_batch *batch) {
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
     }
-    if (is_copies_only(batch) && !atomic_load(&store->poisoned)) {
+    bool may_wait = !store->copies_due_ns || clock_now_ns() < store->copies_due_ns;
+    if (may_wait && is_copies_only(batch) && !atomic_load(&store->poisoned)) {
         index_publish(&store->index); /* what they replaced stays held until a flush */
         if (!store->copies_due_ns) {
             store->copies_due_ns = clock_now_ns() + STORE_COPIES_NS;

@@ -101,7 +101,7 @@ ENDS = [b"\r", b"\n", b"\r\r\n", b"\n\r", b"\r\n ", b"\r\n\t", b"\x00", b"\x0b",
 PIECES = [
     b"Content-Length: 5\r\n", b"Content-Length: 5, 6\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"Host: other\r\n",
     b"Host:\r\n", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n", b"Range: bytes=5-,1-2\r\n",
-    b"If-Match: *, \"a\"\r\n", b"X: " + b"y" * 9000 + b"\r\n", b": \r\n", b"A\r\n", b" folded\r\n", b"%00", b"%2", b"%zz", b"../", b"//", b"?", b"&limit=1", b"#",
+    b"If-Match: *, \"a\"\r\n", b"X: " + b"y" * 9000 + b"\r\n", b": \r\n", b"A\r\n", b" folded\r\n", b"%00", b"%2", b"%zz", b"../", b"//", b"%2F", b"%2F%7Bnick%7D", b"{id}", b"?", b"&limit=1", b"#",
     b"\xff\xfe", b"{", b"[" * 80, b"\"", b"1a;name=value\r\n", b"ffffffffffffffff\r\n", b"-1\r\n", b"0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"GET http://other/pools HTTP/1.1\r\n", b"CONNECT other:443 HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 ]

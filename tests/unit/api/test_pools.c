@@ -384,7 +384,12 @@ START_TEST(paths) {
                                        "/pools/alpha/entries/a/",
                                        "/livez/",
                                        "//pools",
-                                       "/Pools"};
+                                       "/Pools",
+                                       "/pools%2F%7Bnick%7D",
+                                       "/pools%2F{nick}%2Fproxy_to",
+                                       "/pools%2F%7Bnick%7D/entries/x",
+                                       "/pools/alpha%2Fentries/x/y",
+                                       "/pools/alpha/entries%2F%7Bid%7D"};
     for (size_t i = 0; i < ARRAY_COUNT(none); i++) {
         expect_problem(service_get(service, none[i]), 404, "route-not-found");
     }

@@ -209,6 +209,22 @@ START_TEST(copies_are_shown_at_once_and_flushed_with_others) {
 }
 END_TEST
 
+START_TEST(copies_that_keep_coming_are_flushed_when_they_are_due) {
+    struct fence_table fences;
+    fence_table_init(&fences);
+    open_store((struct store_limits){0});
+    copy_alone(&fences, "a", "1");
+    unsigned before = atomic_load(&flushes);
+    store->copies_due_ns = 1; /* long ago */
+    copy_alone(&fences, "b", "2");
+    ck_assert_uint_eq(atomic_load(&flushes), before + 1);
+    ck_assert_uint_eq(store->copies_due_ns, 0);
+    ck_assert(!store->dirty);
+    close_store();
+    fence_table_fini(&fences);
+}
+END_TEST
+
 START_TEST(a_client_s_put_among_copies_is_flushed) {
     struct fence_table fences;
     fence_table_init(&fences);
@@ -390,6 +406,7 @@ int main(void) {
     tcase_add_test(tcase, a_bounded_pool_keeps_what_its_batch_staged);
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_flush);
     tcase_add_test(tcase, copies_are_shown_at_once_and_flushed_with_others);
+    tcase_add_test(tcase, copies_that_keep_coming_are_flushed_when_they_are_due);
     tcase_add_test(tcase, a_client_s_put_among_copies_is_flushed);
     tcase_add_test(tcase, a_copy_is_flushed_though_nobody_comes);
     tcase_add_test(tcase, a_failed_flush_fails_the_whole_batch);
