@@ -45,11 +45,30 @@ def until(check, what, seconds=20.0):
         time.sleep(0.01)
 
 
+class TcpEnd:
+    """One end of a connection on this machine, a row of the kernel's own table."""
+
+    # Linux's numbers: the other end is open; it has sent its end and this one has not.
+    ESTABLISHED, CLOSE_WAIT = 1, 8
+
+    def __init__(self, row):
+        fields = row.split()
+        self.local_port, self.remote_port = (int(address.split(":")[1], 16) for address in fields[1:3])
+        self.state = int(fields[3], 16)
+        # Bytes that the other end has not acknowledged, and that nobody here has read yet.
+        self.unsent, self.unread = (int(count, 16) for count in fields[4].split(":"))
+
+
+def tcp_ends():
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return [TcpEnd(row) for row in table.readlines()[1:]]
+
+
 class Daemon:
     """Life: new -> start -> stop (or kill) -> start again on the same data -> remove."""
 
-    def __init__(self, config=None, secrets=None, args=(), env=None, token=None):
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="lailad-test-"))
+    def __init__(self, config=None, secrets=None, args=(), env=None, token=None, place=None):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="lailad-test-", dir=place))
         self.data = self.home / "data"
         self.config = config
         self.secrets = secrets
@@ -131,14 +150,8 @@ class Daemon:
         return tuple(int(part) for part in version().split(b"."))
 
     def unread_bytes(self):
-        """What has arrived in the daemon's sockets and it has not taken yet, from the kernel's own table."""
-        total = 0
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            for line in table.readlines()[1:]:
-                fields = line.split()
-                if int(fields[1].split(":")[1], 16) == self.port and fields[3] == "01":  # established, the daemon's end
-                    total += int(fields[4].split(":")[1], 16)
-        return total
+        """What has arrived in the daemon's sockets and it has not taken yet."""
+        return sum(end.unread for end in tcp_ends() if end.local_port == self.port and end.state == TcpEnd.ESTABLISHED)
 
     def check_log(self):
         text = self.log()

@@ -15,7 +15,7 @@ import struct
 import time
 
 from client import entry_target
-from harness import DaemonCase, until
+from harness import DaemonCase, TcpEnd, tcp_ends, until
 from origin import Origin, object_name
 
 KIB = 1024
@@ -117,14 +117,9 @@ class VanishingCase(DaemonCase):
         return len(names) - sum(1 for name in names if name.startswith("socket:")) + self.connections()
 
     def connections(self):
-        """The daemon's ends of client connections that it has not closed yet, from the kernel's own table."""
-        listed = 0
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            for line in table.readlines()[1:]:
-                fields = line.split()
-                # Established, or closed by the client only.
-                listed += int(fields[1].split(":")[1], 16) == self.daemon.port and fields[3] in ("01", "08")
-        return listed
+        """The daemon's ends of client connections that it has not closed yet."""
+        is_open = (TcpEnd.ESTABLISHED, TcpEnd.CLOSE_WAIT)
+        return sum(1 for end in tcp_ends() if end.local_port == self.daemon.port and end.state in is_open)
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.daemon.process.pid}/task"))
