@@ -6,13 +6,17 @@ rest of what is listed. Statuses that need a scene of their own (a store that is
 the other modules.
 """
 
+import base64
+import hashlib
 import json
 import signal
 import socket
 
 import yaml
 from client import escape
+from contract import Contract
 from harness import ROOT, Case, Daemon, until
+from validate import Exchange
 
 METHODS = ("get", "head", "put", "post", "delete", "options")
 TOKEN = "0123456789abcdef"
@@ -206,7 +210,6 @@ class Sweep(Case):
     def test_505(self):
         self.sweep(505, lambda operation: self.raw(operation, version="HTTP/9.9"))
 
-
     def test_no_operation(self):
         """What is answered where no operation is: a path or a method that is not served, or no request at all."""
         for line, fields, body, status in (
@@ -272,6 +275,62 @@ class Stores(Case):
             self.assert_status(client.put_entry("small", "own", b"o" * 40000), 201)
             for target in ("/pools/small/entries/new", "/pools/small/entry?id=new"):
                 self.assert_problem(client.put(target, b"n" * 40000), 507, "no-space")
+
+
+class Validator(Case):
+    """tests/openapi/validate.py finds what it is there to find."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.contract = Contract(ROOT / "openapi.yaml")
+
+    def complaints(self, method, target, status, fields, body=b""):
+        received = {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "complete": True}
+        exchange = Exchange(
+            self.contract,
+            json.dumps(
+                {
+                    "test": "", "method": method, "target": target, "fields": [], "sent": None,
+                    "status": status, "headers": list(fields.items()), "received": received,
+                }
+            ),
+        )
+        exchange.check_answer()
+        return exchange.complaints
+
+    def test_an_answer_without_a_body_that_lost_a_field(self):
+        target = "/pools/alpha/entries/kept"
+        removed = {"Date": "Sun, 22 Nov 2026 10:00:00 GMT", "Cache-Control": "no-store"}
+        self.assertEqual(self.complaints("DELETE", target, 204, removed), [])
+        read = {**removed, "Cache-Control": "no-cache", "ETag": '"x"'}
+        made = {**removed, "ETag": '"x"', "Content-Length": "0"}
+        options = {**removed, "Allow": "GET"}
+        for method, status, fields in (
+            ("DELETE", 204, removed), ("GET", 304, read), ("PUT", 201, made), ("OPTIONS", 204, options),
+        ):
+            without = {name: value for name, value in fields.items() if name != "Cache-Control"}
+            with self.subTest(method):
+                self.assertIn("the field cache-control is missing", self.complaints(method, target, status, without))
+        del options["Allow"], options["Cache-Control"]
+        self.assertIn("the field allow is missing", self.complaints("OPTIONS", target, 204, options))
+
+    def test_an_answer_of_the_library(self):
+        own = {"Date": "Sun, 22 Nov 2026 10:00:00 GMT", "Connection": "close"}
+        html = {**own, "Content-Type": "text/html"}
+        for method, fields, body in (("GET", html, b"<html>"), ("GET", own, b"<html>"), ("HEAD", own, b"")):
+            with self.subTest(method=method, fields=fields):
+                self.assertEqual(self.complaints(method, "/pools", 414, fields, body), [])
+        self.assertTrue(self.complaints("GET", "/pools", 404, html, b"<html>"))
+        self.assertIn("a body without a content type", self.complaints("GET", "/pools", 200, own, b"{}"))
+
+    def test_a_digest_of_another_body(self):
+        for name, status in (("Repr-Digest", 200), ("Content-Digest", 200), ("Content-Digest", 206)):
+            with self.subTest(name, status=status):
+                told = base64.b64encode(hashlib.sha256(b"another").digest()).decode()
+                fields = {name: f"sha-256=:{told}:"}
+                wrong = f"{name} is not the digest of the body"
+                self.assertIn(wrong, self.complaints("GET", "/pools/alpha/entries/kept", status, fields, KEPT))
+                self.assertNotIn(wrong, self.complaints("GET", "/pools/alpha/entries/kept", status, fields, b"another"))
 
 
 class Draining(Case):

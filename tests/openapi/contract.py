@@ -7,14 +7,9 @@ value to one of the document's schemas. Used by validate.py.
 import functools
 import re
 import urllib.parse
-import warnings
 
 import jsonschema
 import yaml
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # the newer library has another way, the older has only this
-    from jsonschema import RefResolver
 
 METHODS = ("get", "head", "put", "post", "delete", "options", "patch", "trace")
 NO_OPERATION = "-"  # the name of what x-without-operation lists
@@ -43,7 +38,6 @@ class Contract:
     def __init__(self, path):
         with open(path, encoding="utf-8") as file:
             self.document = yaml.safe_load(file)
-        self.resolver = RefResolver.from_schema(self.document)
         self.always = {
             name.lower(): self.resolve(field) for name, field in self.document["x-on-every-answer"]["headers"].items()
         }
@@ -58,7 +52,10 @@ class Contract:
 
     def resolve(self, node):
         while "$ref" in node:
-            node = self.resolver.resolve(node["$ref"])[1]
+            found = self.document
+            for name in node["$ref"].removeprefix("#/").split("/"):
+                found = found[name]
+            node = found
         return node
 
     def operations(self):
@@ -94,7 +91,8 @@ class Contract:
 
     @functools.lru_cache(maxsize=None)
     def _validator(self, key):
-        return jsonschema.Draft202012Validator(self._schemas[key], resolver=self.resolver)
+        # With what it refers to inside of it every version of the library finds that.
+        return jsonschema.Draft202012Validator({**self._schemas[key], "components": self.document["components"]})
 
     _schemas = {}
 
