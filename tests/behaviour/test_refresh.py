@@ -311,14 +311,15 @@ class Together(RefreshCase):
     def test_an_older_read_does_not_bring_the_old_copy_back(self):
         """A plain read that fetched the old version before the refresh and ends after it."""
         self.origin.put(self.key, b"o" * (2 * MIB))
-        self.origin.drip(self.key, 2 * MIB)  # about a second
-        slow = self.new_client(self.daemon)
-        slow.send("GET", entry_target("disk", self.name))
-        until(lambda: self.origin.count("GET", self.key), "the slow read to reach the origin")
+        gate = self.origin.pause(self.key, MIB)
+        older = self.new_client(self.daemon)
+        older.send("GET", entry_target("disk", self.name))
+        gate.reached()
         self.origin.behave(self.key)
         self.origin.put(self.key, NEW)
         self.assertEqual(self.refresh(pool="disk").body, NEW)
-        self.assertEqual(len(slow.receive().body), 2 * MIB)
+        gate.open()
+        self.assertEqual(len(older.receive().body), 2 * MIB)
         self.assertEqual(self.local("disk"), NEW)
 
 
