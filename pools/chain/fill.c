@@ -175,9 +175,14 @@ static bool is_refusal(enum err err) {
            err == ERR_INVALID;
 }
 
+/* Neither done, nor overtaken, nor given up because the service is ending. */
+static bool is_failure(enum err err) {
+    return err && err != ERR_SUPERSEDED && err != ERR_PRECONDITION && err != ERR_CANCELLED;
+}
+
 static void count_outcome(struct fill *fill, enum err err) {
-    if (!err || err == ERR_SUPERSEDED || err == ERR_PRECONDITION || err == ERR_CANCELLED) {
-        return; /* done, overtaken, or the service is ending: no failure */
+    if (!is_failure(err)) {
+        return;
     }
     if (fill->op.fault.reason == REASON_ID_TOO_LONG_FOR_POOL) {
         return; /* such a tier is a miss and gets no copy, by definition */
@@ -197,23 +202,26 @@ static void finish(struct fill *fill) {
     fill->owner->ended(fill);
 }
 
-/* Nothing newer is in the outdated copy's place: better no copy than that one. */
-static enum err drop(struct fill *fill) {
+/* Nothing newer is in the outdated copy's place: better no copy than that one. No copy was to be made, so none counts as failed. */
+static void drop(struct fill *fill) {
     enum err err = may_commit(fill);
     err = err ? err : pool_drop_copy(fill->pool, &fill->op, fill->id, fill->fence);
-    fill->drops = false;
-    return err;
+    if (is_failure(err)) {
+        log_line(LOG_WARNING, "fill", "the outdated copy in '%s' stays: %s: %s", fill->pool->nickname,
+                 err_word(err), fill->op.fault.detail);
+    }
 }
 
 /* Whether a copy that could not be made leaves an outdated one behind. */
 static bool must_drop(const struct fill *fill, enum err err) {
-    return fill->replaces && err && err != ERR_SUPERSEDED && err != ERR_PRECONDITION && err != ERR_CANCELLED;
+    return fill->replaces && is_failure(err);
 }
 
 static void step(struct strand *strand) {
     struct fill *fill = CONTAINER_OF(strand, struct fill, strand);
     if (fill->drops) {
-        count_outcome(fill, drop(fill));
+        fill->drops = false; /* a wake may come while it ends */
+        drop(fill);
         fill->owner->ended(fill);
         return;
     }
@@ -234,7 +242,7 @@ static void step(struct strand *strand) {
     count_outcome(fill, source_failed ? ERR_CANCELLED : err);
     if (!source_failed && must_drop(fill, err)) {
         pool_writer_close(STEAL(fill->writer));
-        count_outcome(fill, drop(fill));
+        drop(fill);
     }
     finish(fill);
 }

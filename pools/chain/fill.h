@@ -13,7 +13,8 @@
  * the backend can; where it cannot, the pool is asked first (stat, then put).
  *
  * A fill that `replaces` may not leave the old copy behind: when the new one is not taken after all, the old one is removed. The pool is
- * asked to remove a *cached* copy, judged in the same step, so an entry of its own that came meanwhile stays.
+ * asked to remove a *cached* copy, judged in the same step, so an entry of its own that came meanwhile stays. A removal that fails is
+ * a warning and no failed fill.
  *
  * Threads: fill_open by one thread before fill_start; afterwards its strand alone. See strand.h.
  */

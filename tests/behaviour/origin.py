@@ -59,6 +59,7 @@ class Script:
         self.gate = None
         self.put_gate = None
         self.put_failures = []  # (status, code), one per answer to a PUT
+        self.delete_failures = []  # (status, code), one per answer to a DELETE
         self.failures = []  # (status, code), one per answer
         self.cuts = []  # bytes, one per answer
         self.pause = None  # (bytes, gate)
@@ -159,6 +160,10 @@ class Origin:
     def fail_puts(self, key, status, code, times=1):
         with self.lock:
             self.script(key).put_failures += [(status, code)] * times
+
+    def fail_deletes(self, key, status, code, times=1):
+        with self.lock:
+            self.script(key).delete_failures += [(status, code)] * times
 
     def fail(self, key, status, code, times=1):
         with self.lock:
@@ -387,6 +392,10 @@ class Handler(BaseHTTPRequestHandler):
         if not ours:
             return
         failure, _, _, _ = self.note(key)
+        with self.origin.lock:
+            script = self.origin.scripts.get(key)
+            if script and script.delete_failures:
+                failure = script.delete_failures.pop(0)
         if failure:
             self.fail(*failure)
             return

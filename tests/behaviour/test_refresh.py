@@ -330,8 +330,8 @@ class SharedTier(Case):
         near, far = Origin(**kwargs), Origin()
         self.addCleanup(near.stop)
         self.addCleanup(far.stop)
-        daemon = self.new_daemon('chain = "alpha << near << far"\n' + near.pool("near") + far.pool("far"))
-        http = self.new_client(daemon)
+        self.daemon = self.new_daemon('chain = "alpha << near << far"\n' + near.pool("near") + far.pool("far"))
+        http = self.new_client(self.daemon)
         far.put("k", OLD)
         self.assertEqual(http.read("alpha", "k").body, OLD)
         until(lambda: near.get("k") == OLD, "the copy in the near store")
@@ -347,6 +347,16 @@ class SharedTier(Case):
             far.objects.pop("k")
             self.assert_status(http.read("alpha", "k", NO_CACHE), 404)
             until(lambda near=near: near.get("k") is None, "the copy to go")
+
+    def test_a_copy_that_cannot_be_removed(self):
+        """It stays, and that is what is told: no new copy was to be made."""
+        near, far, http = self.tiers()
+        far.objects.pop("k")
+        near.fail_deletes("k", 403, "AccessDenied")
+        self.assert_status(http.read("alpha", "k", NO_CACHE), 404)
+        until(lambda: "the outdated copy in 'near' stays: denied: " in self.daemon.log(), "the warning")
+        self.assertEqual(near.get("k"), OLD)
+        self.assertNotIn("no copy in", self.daemon.log())
 
     def test_what_others_wrote_there_stays(self):
         near, far, http = self.tiers()
