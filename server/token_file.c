@@ -1,8 +1,10 @@
 /* token_file.c - see token_file.h. No message repeats what the file holds. */
 #include "server/token_file.h"
 
+#include "server/params.h"
 #include "server/text_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_token(const char *text, size_t bytes) {
@@ -35,12 +37,22 @@ static bool set_token(struct settings *params, const char *file, const char *tex
     return is_set || complain(complaint, file, 0, "%s", op.fault.detail);
 }
 
+static bool is_in_environment(const char *name) {
+    char variable[PARAMS_VARIABLE_BYTES];
+    params_environment(name, variable);
+    const char *text = getenv(variable);
+    return text && *text;
+}
+
 bool token_file_apply(struct settings *params, struct complaint *complaint) {
     const char *file = settings_text(params, "token_file");
-    if (!file || !*file) {
+    bool environment_has_token = is_in_environment("token");
+    bool environment_has_file = is_in_environment("token_file");
+    if (!file || !*file || (environment_has_token && !environment_has_file)) {
         return true;
     }
-    if (settings_is_set(params, "token")) {
+    bool beats_token = environment_has_file && !environment_has_token;
+    if (!beats_token && settings_is_set(params, "token")) {
         return complain(complaint, file, 0,
                         "token_file: the token is also set by value: only one of the two");
     }

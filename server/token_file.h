@@ -7,8 +7,9 @@
 
 #define TOKEN_MOST_BYTES 4096
 
-/* Sets `token` from the file that `token_file` names, if it names one; line ends and blanks after the token are dropped. False after
- * a complaint: the file cannot be read, holds no token or more than one word, or the token was told as well. */
+/* After the environment was read: sets `token` from the file that `token_file` names, if it names one; line ends and blanks after the token
+ * are dropped. The two are forms of one setting: either in the environment beats either in the configuration. False after a complaint: the
+ * file cannot be read, holds no token or more than one word, or both came from one place. */
 bool token_file_apply(struct settings *params, struct complaint *complaint);
 
 #endif

@@ -375,6 +375,32 @@ class Token(Case):
         self.assertEqual(done.returncode, 1)
         self.assertIn("only one of the two", done.stderr)
 
+    def test_the_environment_beats_the_configuration_in_either_form(self):
+        gone = "/nonexistent/token"
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(self.TOKEN)
+            file.flush()
+            for config, env in (
+                (f'token_file = "{gone}"\n', {"LAILAD_TOKEN": self.TOKEN}),
+                ('token = "another"\n', {"LAILAD_TOKEN_FILE": file.name}),
+                (f'token_file = "{gone}"\n', {"LAILAD_TOKEN_FILE": file.name}),
+                ('token = "another"\n', {"LAILAD_TOKEN": self.TOKEN}),
+            ):
+                with self.subTest(config=config, env=env):
+                    daemon = Daemon(config=config, env=env)
+                    self.addCleanup(daemon.remove)
+                    daemon.start()
+                    for token, status in ((self.TOKEN, 200), ("another", 401)):
+                        with daemon.client(headers={"Authorization": f"Bearer {token}"}) as client:
+                            self.assertEqual(client.get("/pools").status, status)
+                    daemon.stop()
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+                config.write(f'token = "another"\ntoken_file = "{file.name}"\n')
+                config.flush()
+                done = run_binary("--check-config", "--config", config.name)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("only one of the two", done.stderr)
+
     def test_a_refused_upload_is_refused_at_once(self):
         """Before its body: who may not write does not get to send gigabytes."""
         daemon = self.new_daemon(token=self.TOKEN)
