@@ -49,10 +49,11 @@ const struct option params_options[] = {
     COUNT_ROW("poll_threads", "0", 0, 64, "threads that serve sockets and hits; 0 = one per core"),
     COUNT_ROW("local_threads", "8", 1, 1024,
               "most threads for requests on local storage; as many again for chains there"),
-    COUNT_ROW("remote_threads", "64", 1, 1024, "most threads for requests on pools behind a network"),
+    COUNT_ROW("remote_threads", "64", 1, 1024,
+              "most threads for requests on pools behind a network; half of them for one pool"),
     COUNT_ROW("fetch_threads", "64", 1, 1024,
-              "most threads for chains behind a network, one for each body on its way; should exceed the "
-              "max_parallel of all remote pools together"),
+              "most threads for chains behind a network, one for each body on its way, half of them for one "
+              "pool; should be twice the max_parallel of each remote pool and exceed that of all together"),
     COUNT_ROW("max_connections", "1000", 1, 100000, "connections served at once; more wait to be accepted"),
     COUNT_ROW("header_timeout_s", "10", 1, 3600, "seconds a client may take to send a request's header"),
     COUNT_ROW("idle_timeout_s", "30", 1, 86400, "seconds a connection is kept on which nothing moves"),

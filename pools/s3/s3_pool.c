@@ -57,9 +57,9 @@ static const struct option s3_options[] = {
      .default_text = "32",
      .least = 1,
      .most = 256,
-     .sentence =
-         "Requests to the store at once, each on a connection of its own. fetch_threads should exceed the "
-         "sum over all pools."},
+     .sentence = "Requests to the store at once, each on a connection of its own. One pool has half of "
+                 "fetch_threads at "
+                 "most: those should be twice this and exceed the sum over all pools."},
 };
 
 struct s3_pool *s3_pool_checked(struct pool *pool) {
