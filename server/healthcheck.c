@@ -1,6 +1,7 @@
 /* healthcheck.c - see healthcheck.h. HTTP/1.0: it needs no Host, which the daemon may have been told to be particular about. */
 #include "server/healthcheck.h"
 
+#include "pools/base/clock.h"
 #include "server/address.h"
 #include "server/text_file.h"
 
@@ -58,22 +59,48 @@ static bool find_daemon(const char *data_dir, struct complaint *complaint,
     return true;
 }
 
-/* Sends the request and reads the status line. */
-static bool ask(int fd, struct complaint *complaint) {
+/* Gives the next step on the socket what is left of the time. */
+static bool begin_step(int fd, uint64_t deadline_ns, struct complaint *complaint) {
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns >= deadline_ns) {
+        return complain(complaint, NULL, 0, "no answer within %d s", HEALTHCHECK_TIMEOUT_S);
+    }
+    uint64_t left_us = (deadline_ns - now_ns) / 1000 + 1; /* 0 would be for ever */
+    const struct timeval left = {.tv_sec = (time_t)(left_us / 1000000),
+                                 .tv_usec = (suseconds_t)(left_us % 1000000)};
+    return (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof left) == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof left) == 0) ||
+           complain_errno(complaint, "setsockopt", errno);
+}
+
+static bool complain_step(struct complaint *complaint, const char *what) {
+    bool is_late = errno == EAGAIN || errno == EINPROGRESS; /* how a timeout of a socket shows */
+    return is_late ? complain(complaint, NULL, 0, "no answer within %d s", HEALTHCHECK_TIMEOUT_S)
+                   : complain_errno(complaint, what, errno);
+}
+
+static bool send_request(int fd, uint64_t deadline_ns, struct complaint *complaint) {
     static const char request[] = "GET /livez HTTP/1.0\r\n\r\n";
+    return begin_step(fd, deadline_ns, complaint) &&
+           (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) == (ssize_t)(sizeof request - 1) ||
+            complain_step(complaint, "send"));
+}
+
+/* As much of the status line as says whether all is well. */
+static bool read_status(int fd, uint64_t deadline_ns, struct complaint *complaint) {
     static const char wanted[] = "HTTP/1.x 200";
     char answer[sizeof wanted] = "";
     size_t count = 0;
-    if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)(sizeof request - 1)) {
-        return complain_errno(complaint, "send", errno);
-    }
     while (count < sizeof wanted - 1) {
+        if (!begin_step(fd, deadline_ns, complaint)) {
+            return false;
+        }
         ssize_t got = recv(fd, answer + count, sizeof wanted - 1 - count, 0);
         if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got < 0) {
-            return complain_errno(complaint, "receive", errno);
+            return complain_step(complaint, "receive");
         }
         if (got == 0) {
             return complain(complaint, NULL, 0, "the daemon closed the connection without an answer");
@@ -85,6 +112,14 @@ static bool ask(int fd, struct complaint *complaint) {
            complain(complaint, NULL, 0, "the daemon answered /livez with something else than 200");
 }
 
+static bool ask(int fd, const struct listen_address *address, struct complaint *complaint) {
+    uint64_t deadline_ns = clock_now_ns() + HEALTHCHECK_TIMEOUT_S * NS_PER_S;
+    return begin_step(fd, deadline_ns, complaint) &&
+           (connect(fd, (const struct sockaddr *)&address->storage, address->size) == 0 ||
+            complain_step(complaint, "connect")) &&
+           send_request(fd, deadline_ns, complaint) && read_status(fd, deadline_ns, complaint);
+}
+
 bool healthcheck(const char *data_dir, struct complaint *complaint) {
     struct listen_address address = {.size = 0};
     if (!find_daemon(data_dir, complaint, &address)) {
@@ -94,12 +129,7 @@ bool healthcheck(const char *data_dir, struct complaint *complaint) {
     if (fd < 0) {
         return complain_errno(complaint, "socket", errno);
     }
-    const struct timeval patience = {.tv_sec = HEALTHCHECK_TIMEOUT_S};
-    bool is_set = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
-                  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
-    bool is_well = is_set && connect(fd, (const struct sockaddr *)&address.storage, address.size) == 0
-                       ? ask(fd, complaint)
-                       : complain_errno(complaint, "connect", errno);
+    bool is_well = ask(fd, &address, complaint);
     close(fd);
     return is_well;
 }

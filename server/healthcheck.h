@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-/* Reads DATA_DIR/listen and sends GET /livez there; true when the answer is 200. Else false and a complaint. Blocks for at most
- * HEALTHCHECK_TIMEOUT_S at each step. */
+/* Reads DATA_DIR/listen and sends GET /livez there; true when the answer is 200. Else false and a complaint. Blocks for
+ * HEALTHCHECK_TIMEOUT_S at most, however slowly the answer comes. */
 bool healthcheck(const char *data_dir, struct complaint *complaint);
 
 #define HEALTHCHECK_TIMEOUT_S 2

@@ -115,6 +115,32 @@ class HealthCheck(Case):
         (daemon.data / "listen").write_text("nonsense\n")
         self.assertEqual(self.ask(daemon).returncode, 1)
 
+    def test_an_answer_that_comes_too_slowly(self):
+        """One deadline for everything, not one for each byte."""
+        daemon = Daemon()
+        self.addCleanup(daemon.remove)
+        daemon.data.mkdir()
+        enough = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            (daemon.data / "listen").write_text("127.0.0.1:%d\n" % server.getsockname()[1])
+            trickle = threading.Thread(target=self.trickle_once, args=(server, enough), daemon=True)
+            trickle.start()
+            done = self.ask(daemon)
+        enough.set()
+        trickle.join()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no answer within 2 s", done.stderr)
+
+    @staticmethod
+    def trickle_once(server, enough):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            for byte in b"HTTP/1.0 200 OK\r\n\r\n":
+                if enough.wait(0.5):
+                    return
+                connection.send(bytes([byte]))
+
     @staticmethod
     def answer_once(server, answer):
         connection, _ = server.accept()
