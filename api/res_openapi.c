@@ -1,4 +1,5 @@
-/* res_openapi.c - the contract itself, as the build found it. It changes with the program only, so its digest is its tag. */
+/* res_openapi.c - the contract itself, as the build found it. It changes with the program only, so its digest is its tag. Only who is sent
+ * the text costs a copy of it. */
 #include "api/openapi_yaml.h"
 #include "api/problem.h"
 #include "api/read_condition.h"
@@ -13,7 +14,8 @@ enum api_step res_openapi_peek(struct request *request, struct response *respons
     snprintf(tag, sizeof tag, "\"%s\"", openapi_yaml_sha256);
     bool not_modified = false;
     enum err err = read_condition_judge(request, tag, &not_modified);
-    if (!err && buf_append(&response->text, openapi_yaml, openapi_yaml_bytes) != OK) {
+    bool is_sent = !err && !not_modified && request->method == METHOD_GET;
+    if (is_sent && buf_append(&response->text, openapi_yaml, openapi_yaml_bytes) != OK) {
         err = op_no_memory(&request->op);
     }
     if (err) {
