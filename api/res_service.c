@@ -15,10 +15,10 @@
 /* ---- what it is ---- */
 
 enum api_step res_service_peek(struct request *request, struct response *response) {
-    json_t *links = json_pack("{s:s,s:s,s:s,s:s,s:s}", "pools", "/pools", "chain", "/chain", "livez",
-                              "/livez", "readyz", "/readyz", "openapi", "/openapi.yaml");
     json_done(request, response, 200,
-              json_pack("{s:s,s:s,s:o}", "name", "lailad", "version", request->api->version, "links", links));
+              json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s}}", "name", "lailad", "version",
+                        request->api->version, "links", "pools", "/pools", "chain", "/chain", "livez",
+                        "/livez", "readyz", "/readyz", "openapi", "/openapi.yaml"));
     if (response->status == 200) {
         response_header_text(response, "Link",
                              "</openapi.yaml>; rel=\"service-desc\"; type=\"application/yaml\", "
