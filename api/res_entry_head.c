@@ -1,7 +1,8 @@
 /* res_entry_head.c - HEAD of one entry: does it exist, and what is known of it. Moves no data and fills nothing.
  *
  * By default the named pool alone is asked: that is LAILA's exists(). With ?scope=chain the whole chain is, by the rules of a read
- * (pools/chain/chain_stat.c); then a lane asks tier after tier, one that may wait for a network when one of them is behind it.
+ * (pools/chain/chain_stat.c); then a lane asks tier after tier, one that may wait for a network when one of them is behind it. With
+ * only-if-cached, as for a read, nobody but the named pool is asked, and nothing there is 504.
  */
 #include "api/api.h"
 #include "api/cache_status.h"
@@ -74,7 +75,11 @@ static enum api_step chain_to_lane(struct request *request, struct response *res
     if (err) {
         return problem_done(request, response, err);
     }
-    request->reaches_out = tiers_reach_out(tiers);
+    struct cache_directives directives;
+    headers_cache_control(request->io->header(request, "Cache-Control"), &directives);
+    if (!directives.only_if_cached) {
+        request->reaches_out = tiers_reach_out(tiers);
+    }
     return API_LANE;
 }
 
@@ -104,7 +109,12 @@ static enum api_step run_chain(struct request *request, struct response *respons
         return problem_done(request, response, op_no_memory(&request->op));
     }
     struct meta meta;
-    err = chain_stat(&request->op, tiers, id, directives.no_cache, reports, &meta);
+    struct chain_read_options options = {.local_only = directives.only_if_cached,
+                                         .refresh = directives.no_cache};
+    err = chain_stat(&request->op, tiers, id, &options, reports, &meta);
+    if (err == ERR_NOT_FOUND && directives.only_if_cached) {
+        err = op_fail(&request->op, REASON_NOT_CACHED, "the pool itself does not have the entry");
+    }
     enum api_step step = answer_chain(request, response, reports, tiers->count, err, &meta);
     if (!err) {
         meta_fini(&meta);

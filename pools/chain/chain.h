@@ -23,8 +23,8 @@
 struct flights; /* the table of flights; one per process */
 
 struct flights_limits {
-    uint64_t
-        entry_most_bytes; /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
+    /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
+    uint64_t entry_most_bytes;
     uint64_t flight_max_bytes; /* above it a growing body moves to the spool */
 };
 struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir,
@@ -54,8 +54,8 @@ struct tier_report {
 struct chain_read_options {
     bool local_only; /* only-if-cached: look at tier 0 only */
     bool no_store;   /* fill nothing */
-    bool
-        refresh; /* past cached copies, which are replaced or removed (flight.h); a part of a large entry leaves them as they are */
+    /* past cached copies, which are replaced or removed (flight.h); a part of a large entry leaves them as they are */
+    bool refresh;
     /* The caller may want a part only (chain_part.c): what tier 0 itself has, and what is larger than part_over_bytes further down, is
      * not opened until chain_read_take_part or chain_read_take_whole says so. */
     bool wants_part;
@@ -63,10 +63,12 @@ struct chain_read_options {
 };
 
 /* What the chain knows of an entry: asked of tier after tier from the head on until one has it, by a read's rules. Moves no data, fills nothing,
- * joins nothing. refresh: cached copies are passed over. ret_reports has tiers->count members, set in any case. Errors as those of
- * chain_read_poll. Blocks on any tier's storage: lanes only, LANE_REMOTE when a tier is remote. */
-enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *id, bool refresh,
-                    struct tier_report *ret_reports, struct meta *ret_meta) MUST_USE;
+ * joins nothing. Of the options local_only (tier 0 alone is asked) and refresh (cached copies are passed over) count. ret_reports has tiers->count
+ * members, set in any case. Errors as those of chain_read_poll. Blocks on the storage of any tier asked: lanes only, LANE_REMOTE when one
+ * of them is remote. */
+enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *id,
+                    const struct chain_read_options *options, struct tier_report *ret_reports,
+                    struct meta *ret_meta) MUST_USE;
 
 struct chain_read; /* one client's read; one thread at a time, except that the waker may fire from any */
 

@@ -20,18 +20,20 @@ static void count_skip(struct pool *pool) {
     atomic_fetch_add_explicit(&pool->stats.skips, 1, memory_order_relaxed);
 }
 
-enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *id, bool refresh,
-                    struct tier_report *ret_reports, struct meta *ret_meta) {
+enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *id,
+                    const struct chain_read_options *options, struct tier_report *ret_reports,
+                    struct meta *ret_meta) {
     for (unsigned i = 0; i < tiers->count; i++) {
         ret_reports[i] = (struct tier_report){.result = TIER_UNASKED};
         memcpy(ret_reports[i].nickname, tiers->tier[i].pool->nickname, NICKNAME_BYTES);
     }
     struct fault fault = {.reason = REASON_NONE};
-    for (unsigned i = 0; i < tiers->count; i++) {
+    unsigned asked = options->local_only ? 1 : tiers->count;
+    for (unsigned i = 0; i < asked; i++) {
         const struct tier *tier = &tiers->tier[i];
         bool is_last = i + 1 == tiers->count;
         enum err err = chain_stat_tier(op, tier->pool, id, ret_meta);
-        if (!err && refresh && !is_last && ret_meta->hold == HOLD_CACHED) {
+        if (!err && options->refresh && !is_last && ret_meta->hold == HOLD_CACHED) {
             meta_fini(ret_meta);
             ret_reports[i].result = TIER_PASSED;
         } else if (!err) {
@@ -46,7 +48,7 @@ enum err chain_stat(struct op *op, const struct tiers *tiers, const struct id *i
             if (tier->fail_on_error || op_check(op)) { /* the client's own end is no failure to step over */
                 return op_adopt(op, &fault);
             }
-            if (!is_last) {
+            if (i + 1 < asked) {
                 count_skip(tier->pool);
             }
         }

@@ -94,6 +94,27 @@ class HeadOfTheChain(DaemonCase):
         self.assertEqual(answer.tiers(), [("s3", {"hit": True}), ("disk", {"fwd": "request"}), ("alpha", {"fwd": "request"})])
         self.assertEqual(self.http.read("alpha", self.name).body, BODY)
 
+    def test_only_if_cached(self):
+        """The named pool alone, as for a read."""
+        only, both = ({"Cache-Control": text} for text in ("only-if-cached", "only-if-cached, no-cache"))
+        key = object_name(self.name)
+        self.origin.put(key, BODY)
+        for headers in (only, both):
+            answer = self.assert_status(self.ask(headers=headers), 504)
+            self.assertEqual(answer.tiers(), [("alpha", {"fwd": "uri-miss"})])
+        self.assertEqual(self.origin.count("HEAD", key), 0)
+        self.assert_status(self.http.read("alpha", self.name), 200)
+        answer = self.assert_status(self.ask(headers=only), 200)
+        self.assertEqual(answer.tiers(), [("alpha", {"hit": True})])
+        answer = self.assert_status(self.ask(headers=both), 504)
+        self.assertEqual(answer.tiers(), [("alpha", {"fwd": "request"})])
+        self.assert_status(self.http.put_entry("alpha", self.name, BODY), 201, 204)
+        self.assert_status(self.ask(headers=both), 200)
+        self.assertEqual(self.origin.count("HEAD", key), 0)
+        # The last tier is the origin whatever its flag, and a pool without a chain has nobody else to ask.
+        self.assert_status(self.ask("s3", headers=both), 200)
+        self.assert_status(self.ask("s3", "nowhere", headers=only), 504)
+
     def test_a_tier_that_fails(self):
         key = object_name(self.name)
         self.origin.fail(key, 403, "AccessDenied", times=100)
