@@ -4,13 +4,14 @@
 #   sh server/run.sh [options of lailad]
 #
 # Installs the Debian packages that are missing (Debian 12 and 13, Ubuntu 24.04). Ctrl-C ends the daemon.
+# LAILAD_BUILD_DIR names a finished build to run instead; nothing is installed or compiled then.
 set -eu
 
 PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev libssl-dev
     libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev curl"
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build/release
+build=${LAILAD_BUILD_DIR:-$root/build/release}
 
 die() {
     echo "server/run.sh: $*" >&2
@@ -68,10 +69,12 @@ Ctrl-C ends it.
 END
 }
 
-install_packages
-mkdir -p "$root/build"
-echo "building (the first time takes a minute or two)" >&2
-build_release
+if [ -z "${LAILAD_BUILD_DIR:-}" ]; then
+    install_packages
+    mkdir -p "$root/build"
+    echo "building (the first time takes a minute or two)" >&2
+    build_release
+fi
 
 address=${LAILAD_LISTEN:-127.0.0.1:8080}
 previous=

@@ -1,26 +1,46 @@
 """Every command that a README shows works as shown.
 
 A fenced block marked `sh` is run line by line against a daemon with the embedded default; http://127.0.0.1:8080 stands for it. A line
-that ends in `# -> text` must print that text. Lines that start the service or the tests are not run here (the run itself does that):
-of them, and of every other command, the files they name must exist. A block marked `toml` must pass --check-config. What the README
-says of flags, settings and header fields is held against the daemon's own --help and openapi.yaml.
+that ends in `# -> text` must print that text. server/run.sh is run with the build under test. tests/run.sh is not, since it is what runs
+this; of every command the files it names must exist. A command in a block without a mark would escape all that: NOT_RUN says why
+it may. A block marked `toml` must pass --check-config. What the README says of flags, settings and header fields is held
+against the daemon's own --help and openapi.yaml.
 """
 
 import os
+import pathlib
 import re
+import signal
+import socket
 import subprocess
 import tempfile
 
 import yaml
 
 import objects
-from harness import ROOT, Case, Daemon, run_binary
+from harness import BINARY, ROOT, Case, Daemon, run_binary
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTATION = re.compile(r"\s+# -> (.*)$")
 CONFIG_BLOCK = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ANY_BLOCK = re.compile(r"^```(.*)\n(?:.*\n)*?```$", re.MULTILINE)
+ANY_BLOCK = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+COMMAND = re.compile(r"^\s*(?:\$ )?((?:buildah|cmake|curl|docker|head|printf|sh) .*)$", re.MULTILINE)
+# Commands in blocks without a mark: how they begin, and why no line-by-line run is made of them.
+NOT_RUN = {
+    "docker/README.md": {
+        "docker build -f docker/Dockerfile": "the tests have no engine; test_container builds the same file",
+        "buildah bud --isolation chroot -f docker/Dockerfile": "test_container does it, with a base of its own making",
+        "docker run -d --name lailad": "the tests have no engine; test_container starts the image as this would",
+        "docker compose -f docker/compose.yaml": "the tests have no engine; test_container reads the file",
+        "head -c 24 /dev/urandom | base64 > docker/token": "test_container runs it, in an empty folder",
+        "printf 'S3_ACCESS_KEY_ID=": "test_container runs it, in an empty folder",
+        'curl -H "Authorization: Bearer $(cat docker/token)"': "asks a container; test_container asks its own",
+        'curl -X PUT -H "Authorization: Bearer $(cat docker/token)"': "asks a container; test_container asks its own",
+        'curl -i -H "Authorization: Bearer $(cat docker/token)"': "asks a container; test_container asks its own",
+    },
+    "tests/README.md": {"cmake --preset fuzz": "it compiles everything once more, and then looks for ten minutes"},
+}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?:^|[\s=])((?:tests|server|api|pools|docker|\.ci)/[\w./-]+)")
 
@@ -125,9 +145,66 @@ class Reference(Case):
 
     def test_every_block_is_of_a_kind_that_is_looked_at(self):
         for name in readmes():
-            for kind in ANY_BLOCK.findall((ROOT / name).read_text(encoding="utf-8")):
+            for kind, _ in ANY_BLOCK.findall((ROOT / name).read_text(encoding="utf-8")):
                 with self.subTest(readme=name, kind=kind):
                     self.assertIn(kind, ("", "sh", "toml"))
+
+    def test_no_command_stands_in_a_block_without_a_mark(self):
+        """Unless NOT_RUN says why; and it says so of nothing that is not there."""
+        for name in sorted({*readmes(), *NOT_RUN}):
+            excused = dict.fromkeys(NOT_RUN.get(name, {}), 0)
+            blocks = [text for kind, text in ANY_BLOCK.findall((ROOT / name).read_text(encoding="utf-8")) if not kind]
+            for line in COMMAND.findall("".join(blocks)):
+                beginning = next((known for known in excused if line.startswith(known)), None)
+                with self.subTest(readme=name, line=line):
+                    self.assertIsNotNone(beginning, "mark its block with sh, or give a reason in NOT_RUN")
+                    excused[beginning] += 1
+            with self.subTest(readme=name):
+                self.assertEqual([known for known, count in excused.items() if not count], [])
+
+
+class RunScript(Daemon):
+    """server/run.sh in the daemon's place, on the build under test, with data in ./data."""
+
+    def __init__(self, port):
+        super().__init__(env={"LAILAD_BUILD_DIR": str(pathlib.Path(BINARY).resolve().parents[1])})
+        self.address = f"127.0.0.1:{port}"
+
+    def command(self):
+        return ["sh", str(ROOT / "server/run.sh"), "--listen", self.address]
+
+
+class Run(Case):
+    """The first command of the README. That a release build compiles is test_container's."""
+
+    def test_server_run(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        script = RunScript(port)
+        self.addCleanup(script.remove)
+        script.start()
+        self.assertEqual((script.host, script.port), ("127.0.0.1", port))
+        self.assertIn(f"listening on http://{script.address}", script.log())
+        self.assertIn("Ctrl-C ends it.", script.log())
+        with script.client() as client:
+            self.assert_status(client.get("/livez"), 200)
+
+        told = re.findall(r"^  (curl .*)$", script.log(), re.MULTILINE)
+        said = [subprocess.check_output(["sh", "-c", line], text=True, stderr=subprocess.PIPE, timeout=60) for line in told]
+        self.assertEqual(len(said), 3)
+        self.assertRegex(said[1], r"\r?\n\r?\nhello$")
+        self.assertIn('"nickname":"hdf5"', said[2].replace(" ", ""))
+
+        # The script has become the daemon and has left nobody beside it: Ctrl-C reaches all there is.
+        pid = script.process.pid
+        self.assertEqual(os.readlink(f"/proc/{pid}/exe"), os.path.realpath(BINARY))
+        for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+            self.assertEqual(children.read_text("ascii"), "")
+        script.process.send_signal(signal.SIGINT)
+        self.assertEqual(script.wait(), 0)
+        script.stop()
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
 class Readme(Case):
