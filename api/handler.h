@@ -74,8 +74,8 @@ struct request {
     const char *method_text;
     struct target target;      /* parsed from the raw request target; owned (target_fini) */
     const struct route *route; /* NULL until api_route succeeded */
-    struct pool
-        *pool; /* the pool that the path names, referenced; set before a handler is called, NULL = none */
+    /* the pool that the path names, referenced; set before a handler is called, NULL = none */
+    struct pool *pool;
     uint64_t body_length; /* declared Content-Length, 0 when there is no body, or BODY_LENGTH_UNKNOWN */
     struct op op;
     struct waker waker;   /* wakes this request's run / body source */
@@ -122,8 +122,8 @@ struct response {
     struct buf text;
     struct entry *entry;
     struct body_source source;
-    uint64_t
-        entry_offset; /* BODY_ENTRY: where the body begins in the entry's; content_length bytes of it are sent */
+    /* BODY_ENTRY: where the body begins in the entry's; content_length bytes of it are sent */
+    uint64_t entry_offset;
     uint64_t content_length; /* SIZE_UNKNOWN = chunked; for BODY_NONE the length a GET would have */
     bool close_after;        /* the connection ends after this answer */
     /* The server may keep the finished answer with the entry (entry_note) and reuse it for the next plain GET of that very entry:
@@ -160,8 +160,8 @@ enum body_rule {
 
 struct route {
     enum http_method method;
-    const char
-        *pattern; /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
+    /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
+    const char *pattern;
     const char *operation; /* operationId in openapi.yaml */
     enum scope scope;
     enum body_rule body;

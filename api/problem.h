@@ -15,8 +15,8 @@ unsigned problem_status(enum err kind);
 
 /* What a problem may say beyond the fault. Zero = nothing. */
 struct problem_extra {
-    const struct tier_report
-        *reports; /* of a read: failed tiers become `tiers`, all of them Cache-Status; borrowed */
+    /* of a read: failed tiers become `tiers`, all of them Cache-Status; borrowed */
+    const struct tier_report *reports;
     unsigned report_count;
     bool has_deleted;
     uint64_t deleted;

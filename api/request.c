@@ -124,10 +124,12 @@ static enum err find_pool(struct request *request) {
     }
     MUST(request->target.segment_count > NICK_SEGMENT);
     const struct target_text *nickname = &request->target.segment[NICK_SEGMENT];
-    bool is_text = !memchr(nickname->text, '\0', nickname->bytes);
-    request->pool = is_text ? registry_get(request->api->registry, nickname->text) : NULL;
+    if (nickname->bytes >= NICKNAME_BYTES || memchr(nickname->text, '\0', nickname->bytes)) {
+        return op_fail(&request->op, REASON_POOL_NOT_FOUND, "no pool can have this name");
+    }
+    request->pool = registry_get(request->api->registry, nickname->text);
     if (!request->pool) {
-        return op_fail(&request->op, REASON_POOL_NOT_FOUND, "no pool is called \"%.64s\"", nickname->text);
+        return op_fail(&request->op, REASON_POOL_NOT_FOUND, "no pool is called \"%s\"", nickname->text);
     }
     return OK;
 }

@@ -19,8 +19,8 @@
 struct decoder {
     struct op *op;
     char *next;
-    bool
-        is_literal; /* no escape and nothing beyond ASCII in the whole target: every text stands for itself */
+    /* no escape and nothing beyond ASCII in the whole target: every text stands for itself */
+    bool is_literal;
 };
 
 /* One look at every byte tells whether the target may be parsed at all and whether it must be decoded: most need not be. Without

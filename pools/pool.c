@@ -117,8 +117,8 @@ enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_en
     if (!pool->ops->peek) {
         return ERR_AGAIN;
     }
-    if (fence_is_settling(&pool->fences,
-                          id)) { /* first: a copy that settles after the look was not promised before it */
+    /* First: a copy that settles after the look was not promised before it. */
+    if (fence_is_settling(&pool->fences, id)) {
         return ERR_AGAIN;
     }
     enum err err = pool->ops->peek(pool, id, ret_entry);

@@ -94,9 +94,9 @@ struct reader {
 
 /* ---- writers ---- */
 struct write_options {
-    struct meta
-        meta; /* type, encoding, hold, created_ms, extension; size_bytes if known; sha256 if the sender
+    /* type, encoding, hold, created_ms, extension; size_bytes if known; sha256 if the sender
                        * declared it (checked by the front door). Borrowed for the call. */
+    struct meta meta;
     const struct condition *condition; /* NULL = none; borrowed until close */
     const struct fence *fence;         /* not NULL = this is a fill: see fence.h */
 };

@@ -27,8 +27,8 @@ struct exchanges_config {
     bool access_log;
     uint64_t step_timeout_ns; /* one step of a handler on a lane */
     size_t pipe_bytes;        /* per exchange and direction */
-    uint64_t
-        discard_most_bytes; /* of a body that nobody wants: read and thrown away to keep the connection in step */
+    /* of a body that nobody wants: read and thrown away to keep the connection in step */
+    uint64_t discard_most_bytes;
 };
 
 struct exchanges *exchanges_new(const struct exchanges_config *config); /* NULL when out of memory */

@@ -48,11 +48,14 @@ static size_t read_directly_locked(struct exchange *exchange, char *buffer, size
     mutex_lock(&exchange->mutex);
     bool again = exchange->work == WORK_AGAIN;
     exchange->work = WORK_IDLE;
-    if (err || again) {
+    count = err ? 0 : count;
+    exchange->pumped_bytes += count;
+    bool is_last = exchange->pumped_bytes == exchange->response.content_length;
+    if (err || again ||
+        is_last) { /* after the last byte a lane closes the source while the client still takes it */
         exchange_schedule(exchange);
     }
-    exchange->pumped_bytes += err ? 0 : count;
-    return err ? 0 : count;
+    return count;
 }
 
 /* The library wants bytes of a pulled body. Returning 0 without parking would make it spin. */
@@ -136,7 +139,11 @@ bool exchange_has_own_answer(const struct exchange *exchange) {
 static void describe_for_pages(struct exchange *exchange) {
     if (exchange->set->config.cors) {
         struct cors_ask ask = cors_ask_of(exchange);
+        enum reason fault = exchange->response.fault.reason;
         cors_describe(exchange->set->config.cors, &ask, &exchange->response);
+        if (!fault) {
+            fault_clear(&exchange->response.fault); /* without room for the fields the answer is still good */
+        }
     }
 }
 

@@ -91,8 +91,8 @@ struct exchange {
     struct client *client;
     struct MHD_Connection *connection;
     enum exchange_state state;
-    bool
-        closing; /* draining had begun when it began: looked up once, so that peek and answer agree on kept replies */
+    /* draining had begun when it began: looked up once, so that peek and answer agree on kept replies */
+    bool closing;
     struct screened screened;
     char method[METHOD_TEXT_BYTES];
     char *target; /* raw, NUL-terminated; the buffer is kept between requests */

@@ -24,9 +24,9 @@ struct header_field {
 
 struct headers {
     unsigned count;
-    uint64_t
-        lengths;   /* bit n: some name is n bytes long (mod 64); most names asked for are ruled out by it */
-    bool overflow; /* there were more than HEADERS_MOST */
+    /* bit n: some name is n bytes long (mod 64); most names asked for are ruled out by it */
+    uint64_t lengths;
+    bool overflow;       /* there were more than HEADERS_MOST */
     bool may_have_twins; /* two names are equally long */
     bool untidy; /* a borrowed value has trailing blanks before its NUL: own before handing values out */
     char *owned;

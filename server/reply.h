@@ -15,8 +15,8 @@
 struct reply_options {
     bool is_head;
     bool close_after;
-    size_t
-        room_bytes; /* for the header; where it is short, hints (Location, Link, Cache-Status, Access-Control-Expose-Headers) are left out. 0 = not known: all */
+    /* for the header; where it is short, hints (Location, Link, Cache-Status, Access-Control-Expose-Headers) are left out. 0 = not known: all */
+    size_t room_bytes;
     MHD_ContentReaderCallback reader; /* pulls BODY_SOURCE */
     void *reader_context;
 };

@@ -29,9 +29,9 @@ struct screen_head {
     const char *version; /* "HTTP/1.1" */
     const char *target;  /* raw */
     size_t target_bytes;
-    bool
-        has_hidden_bytes; /* bytes of the block that show in no name, value or line end (a NUL, a folded line) */
-    size_t head_bytes;    /* request line and header block */
+    /* bytes of the block that show in no name, value or line end (a NUL, a folded line) */
+    bool has_hidden_bytes;
+    size_t head_bytes; /* request line and header block */
     const struct headers *headers;
     /* Names the service answers to; NULL-terminated. NULL = those no outside attacker can point at us: addresses, single labels and
      * names under localhost (DNS rebinding). SCREEN_ANY_HOST = all. */

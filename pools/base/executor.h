@@ -29,8 +29,8 @@ typedef void task_fn(struct task *task);
 struct task {
     struct task *next; /* the executor's */
     task_fn *run;
-    const void
-        *share; /* only compared, never followed; NULL = nobody's. Fixed while the task is queued or runs */
+    /* only compared, never followed; NULL = nobody's. Fixed while the task is queued or runs */
+    const void *share;
 };
 
 struct executor;

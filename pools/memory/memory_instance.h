@@ -9,8 +9,8 @@ struct memory_pool {
     struct memory_store store;
     uint64_t max_bytes;
     uint64_t max_fill_bytes;
-    atomic_uint_fast64_t
-        incoming_bytes; /* of bodies in writers that are not committed: at most max_bytes more */
+    /* of bodies in writers that are not committed: at most max_bytes more */
+    atomic_uint_fast64_t incoming_bytes;
 };
 
 static inline struct memory_pool *memory_pool_of(struct pool *pool) {

@@ -11,8 +11,8 @@
 
 struct http_header {
     unsigned status; /* 0 until a status line came */
-    bool
-        complete; /* the empty line after a final status (200 and up) came; later lines are trailers, dropped */
+    /* the empty line after a final status (200 and up) came; later lines are trailers, dropped */
+    bool complete;
     struct buf fields; /* "name: value" texts without white space at the end, a NUL after each */
 };
 

@@ -24,7 +24,7 @@ void house_start(struct house *house, const struct house_options *given) {
     struct reaper_limits reaping = {
         .header_ns = options.header_ns ? options.header_ns : 30 * NS_PER_S,
         .idle_ns = 30 * NS_PER_S,
-        .rate_ns = options.rate_ns ? options.rate_ns : 60 * NS_PER_S,
+        .rate_ns = options.rate_ns ? options.rate_ns : 600 * NS_PER_S,
         .least_bytes = 1000,
     };
     house->reaper = reaper_start(&reaping);
