@@ -12,44 +12,32 @@ import json
 import signal
 import socket
 
-import yaml
+import contract
 from client import escape
-from contract import Contract
 from harness import ROOT, Case, Daemon, until
 from validate import Exchange
 
-METHODS = ("get", "head", "put", "post", "delete", "options")
 TOKEN = "0123456789abcdef"
 KEPT = b"kept"
 PLAIN = {"Content-Type": "text/plain"}
 JSON = {"Content-Type": "application/json"}
 
 
-class Operation:
-    """An operation of openapi.yaml with a request that it accepts."""
+class Operation(contract.Operation):
+    """With a request that it accepts."""
 
-    def __init__(self, document, method, path, said):
-        self.name = said["operationId"]
-        self.method = method.upper()
-        self.path = path
-        self.statuses = {int(status) for status in said["responses"]}
-        self.is_streamed = "*/*" in said.get("requestBody", {}).get("content", {})
-        self.takes_body = "requestBody" in said
-        parameters = [self._resolved(document, parameter) for parameter in said.get("parameters", [])]
-        self.needs = [p["name"] for p in parameters if p["in"] == "query" and p.get("required")]
-
-    @staticmethod
-    def _resolved(document, node):
-        return document["components"]["parameters"][node["$ref"].split("/")[-1]] if "$ref" in node else node
+    @property
+    def is_streamed(self):
+        return "*/*" in self.types
 
     def target(self, pool="other", entry_id="kept"):
         values = {"id": entry_id, "all": "true"}
-        query = "&".join(f"{name}={escape(values[name])}" for name in self.needs)
+        query = "&".join(f"{name}={escape(values[name])}" for name in self.required_query)
         return self.path.format(nick=pool, id=escape(entry_id)) + ("?" + query if query else "")
 
     def body(self, pool="other"):
         """(body, fields) of a request that is accepted."""
-        if not self.takes_body:
+        if not self.types:
             return None, {}
         if self.is_streamed:
             return KEPT, {}
@@ -61,13 +49,7 @@ class Operation:
 
 
 def operations():
-    document = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
-    return [
-        Operation(document, method, path, item[method])
-        for path, item in document["paths"].items()
-        for method in METHODS
-        if method in item
-    ]
+    return contract.Contract(ROOT / "openapi.yaml", Operation).operations()
 
 
 class Sweep(Case):
@@ -282,7 +264,7 @@ class Validator(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.contract = Contract(ROOT / "openapi.yaml")
+        cls.contract = contract.Contract(ROOT / "openapi.yaml")
 
     def complaints(self, method, target, status, fields, body=b""):
         received = {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "complete": True}

@@ -1,7 +1,8 @@
 """openapi.yaml as something to hold traffic to: which operation a request belongs to, what it may be answered.
 
-Contract(path) reads the document; operation() finds an operation; Operation.responses are resolved. check_value() holds a
-value to one of the document's schemas. Used by validate.py.
+Contract(path) reads the document; operations() are all of them, find() the one of a request; what an Operation tells is
+resolved. check_value() holds a value to one of the document's schemas. Used by validate.py and by the tests that sweep over
+all operations, with a class of their own that also knows what to send.
 """
 
 import functools
@@ -20,32 +21,46 @@ def decode(text):
 
 
 class Operation:
-    """One operation: name, parameters {(place, name): parameter}, responses {status: response}, content of its body."""
+    """One operation, or what is answered where there is none (then without path and method).
 
-    def __init__(self, contract, operation, name=None):
-        self.name = name or operation["operationId"]
-        parameters = [contract.resolve(parameter) for parameter in operation.get("parameters", [])]
+    parameters are {(place, name): parameter}, with those of its path; responses {status: response}; request_body has the
+    content types that types lists; scope is x-scope; security is None where the document's own holds.
+    """
+
+    def __init__(self, contract, said, path=None, method=None, shared=()):
+        self.name = said.get("operationId", NO_OPERATION)
+        self.path, self.method = path, method
+        self.scope, self.security = said.get("x-scope"), said.get("security")
+        parameters = [contract.resolve(parameter) for parameter in (*shared, *said.get("parameters", []))]
         self.parameters = {(p["in"], p["name"] if p["in"] != "header" else p["name"].lower()): p for p in parameters}
-        self.responses = {int(status): contract.resolve(said) for status, said in operation["responses"].items()}
-        self.body = operation.get("requestBody")
-        self.takes_any_query = operation.get("x-any-query", False)
+        self.required_query = [p["name"] for p in self.parameters.values() if p["in"] == "query" and p.get("required")]
+        self.responses = {int(status): contract.resolve(answer) for status, answer in said["responses"].items()}
+        self.statuses = set(self.responses)
+        self.request_body = contract.resolve(said["requestBody"]) if "requestBody" in said else None
+        self.types = list(self.request_body["content"]) if self.request_body else []
+        self.takes_any_query = said.get("x-any-query", False)
 
     def __repr__(self):
         return self.name
 
 
 class Contract:
-    def __init__(self, path):
+    def __init__(self, path, kind=Operation):
+        """kind: the class of the operations."""
         with open(path, encoding="utf-8") as file:
             self.document = yaml.safe_load(file)
         self.always = {
             name.lower(): self.resolve(field) for name, field in self.document["x-on-every-answer"]["headers"].items()
         }
-        self.outside = Operation(self, self.document["x-without-operation"], NO_OPERATION)
+        self.outside = Operation(self, self.document["x-without-operation"])
         self.paths = [
             (
                 path.split("/")[1:],
-                {m.upper(): Operation(self, operation) for m, operation in item.items() if m in METHODS},
+                {
+                    method.upper(): kind(self, said, path, method.upper(), item.get("parameters", ()))
+                    for method, said in item.items()
+                    if method in METHODS
+                },
             )
             for path, item in self.document["paths"].items()
         ]

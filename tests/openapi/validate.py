@@ -178,13 +178,13 @@ class Exchange:
                 self.complain(f"accepted with the query parameter {name}, which is not described")
         sent = self.said["sent"]
         if sent is None or not sent["bytes"]:
-            if sent is not None and self.operation.body and self.operation.body.get("required"):
+            if sent is not None and self.operation.request_body and self.operation.request_body.get("required"):
                 self.complain("accepted without a body")
             return
-        if not self.operation.body:
+        if not self.operation.request_body:
             self.complain("accepted with a body, where none is described")
             return
-        content = self.operation.body["content"]
+        content = self.operation.request_body["content"]
         # A request without Content-Type: the first of the list is what it is taken for.
         kind = media_type(given.get(("header", "content-type"), next(iter(content))))
         schema = media_schema(content, kind)
