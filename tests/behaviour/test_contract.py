@@ -11,6 +11,7 @@ import hashlib
 import json
 import signal
 import socket
+import tempfile
 
 import contract
 from client import escape
@@ -304,6 +305,24 @@ class Validator(Case):
                 self.assertEqual(self.complaints(method, "/pools", 414, fields, body), [])
         self.assertTrue(self.complaints("GET", "/pools", 404, html, b"<html>"))
         self.assertIn("a body without a content type", self.complaints("GET", "/pools", 200, own, b"{}"))
+
+    def test_parameters_of_a_path(self):
+        """They are those of each of its operations, which may say otherwise."""
+        both = [{"in": "query", "name": "all", "required": True}, {"in": "header", "name": "X-Old"}]
+        own = {"operationId": "own", "responses": {}, "parameters": [{"in": "query", "name": "all"}]}
+        inherits = {"operationId": "inherits", "responses": {}}
+        document = {
+            "paths": {"/x": {"parameters": both, "get": inherits, "put": own}},
+            "x-on-every-answer": {"headers": {}},
+            "x-without-operation": {"responses": {}},
+        }
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            json.dump(document, file)  # which is YAML
+            file.flush()
+            read, replaced = contract.Contract(file.name).operations()
+        self.assertEqual((read.name, replaced.name), ("inherits", "own"))
+        self.assertEqual((read.required_query, replaced.required_query), (["all"], []))
+        self.assertIn(("header", "x-old"), replaced.parameters)
 
     def test_a_digest_of_another_body(self):
         for name, status in (("Repr-Digest", 200), ("Content-Digest", 200), ("Content-Digest", 206)):

@@ -18,8 +18,7 @@ import socket
 import threading
 import time
 
-import yaml
-
+from contract import Contract
 from harness import ROOT, Case, until
 
 SECONDS = float(os.environ.get("LAILAD_MANGLER_SECONDS", "10"))
@@ -278,10 +277,8 @@ def statuses(data, may_be_head, was_reset):
 
 class Mangler(Case):
     def setUp(self):
-        contract = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
-        operations = [contract["x-without-operation"]]
-        operations += [item for path in contract["paths"].values() for item in path.values() if isinstance(item, dict)]
-        self.documented = {int(status) for item in operations for status in item.get("responses", {})} | {100}
+        contract = Contract(ROOT / "openapi.yaml")
+        self.documented = {100}.union(*(operation.statuses for operation in [contract.outside, *contract.operations()]))
         self.daemon = self.new_daemon(config=CONFIG)
         self.http = self.new_client(self.daemon)
         for pool in ("sanctuary", "archive"):

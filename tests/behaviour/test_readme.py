@@ -15,9 +15,8 @@ import socket
 import subprocess
 import tempfile
 
-import yaml
-
 import objects
+from contract import Contract
 from harness import BINARY, ROOT, Case, Daemon, run_binary
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
@@ -90,7 +89,7 @@ class Reference(Case):
     def setUpClass(cls):
         cls.text = (ROOT / "README.md").read_text(encoding="utf-8")
         cls.help = run_binary("--help").stdout
-        cls.served = yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8"))
+        cls.contract = Contract(ROOT / "openapi.yaml")
 
     def test_the_command_line(self):
         usage = re.search(r"^usage: (.*)$", self.help, re.MULTILINE).group(1)
@@ -126,10 +125,8 @@ class Reference(Case):
         for name in shown:
             with self.subTest(field=name):
                 self.assertRegex(contract, rf"(?i)\b{re.escape(name)}\b" if name != "Authorization" else "bearer")
-        components = self.served["components"]
-        sent = {item["name"] for item in components["parameters"].values() if item["in"] == "header"}
-        for operation in (item for path in self.served["paths"].values() for item in path.values() if isinstance(item, dict)):
-            sent |= {item["name"] for item in operation.get("parameters", []) if item.get("in") == "header"}
+        parameters = [item for operation in self.contract.operations() for item in operation.parameters.values()]
+        sent = {item["name"] for item in parameters if item["in"] == "header"}
         self.assertEqual({name for name in sent if not name.startswith("Access-Control-")} - shown, set())
 
     def test_configurations(self):
