@@ -11,8 +11,13 @@
 #include "pools/base/log.h"
 #include "pools/base/must.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 /* After this much in one run the lane goes to the next in its queue. */
 #define PUMP_MOST_BYTES (1024u * 1024)
+/* A client that ended its side may still read the answer; after this long in the queue it is taken to have left. */
+#define PATIENCE_NS NS_PER_S
 
 void exchange_unpark(struct exchange *exchange) {
     if (exchange->parked) {
@@ -203,6 +208,28 @@ static void run_handler(struct exchange *exchange) {
     }
 }
 
+/* The library does not look at a parked connection, so a client that has left is not seen before the answer is sent: where a store hangs, the
+ * requests of the departed would be worked off one after the other. Looked at once, before the first run. Mutex held. */
+static bool client_has_left_locked(struct exchange *exchange) {
+    uint64_t queued_ns = exchange->queued_ns;
+    exchange->queued_ns = 0;
+    if (!queued_ns || !exchange->parked || clock_now_ns() - queued_ns < PATIENCE_NS) {
+        return false;
+    }
+    char byte = 0;
+    ssize_t got = recv(exchange->client->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static void turn_away(struct exchange *exchange) {
+    struct op *op = &exchange->request.op;
+    enum err err =
+        op_fail(op, REASON_BUSY, "the client ended its side while the request waited for its turn");
+    api_problem(&exchange->request, &exchange->response, op, err);
+    exchange->response.close_after = true;
+    hand_over(exchange);
+}
+
 static void run_task(struct task *task) {
     struct exchange *exchange = CONTAINER_OF(task, struct exchange, task);
     MUST(exchange->magic == EXCHANGE_MAGIC);
@@ -211,9 +238,12 @@ static void run_task(struct task *task) {
     exchange->work = WORK_RUNNING;
     bool open = exchange->open;
     bool answered = exchange->answered;
+    bool left = open && !answered && client_has_left_locked(exchange);
     mutex_unlock(&exchange->mutex);
 
-    if (open && !answered) {
+    if (left) {
+        turn_away(exchange);
+    } else if (open && !answered) {
         run_handler(exchange);
     } else if (open && exchange->pumping) {
         exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
@@ -251,6 +281,7 @@ bool exchange_start_lane(struct exchange *exchange) {
     exchange->task.share = api_share(request);
     exchange_list(exchange);
     mutex_lock(&exchange->mutex);
+    exchange->queued_ns = exchange->screened.has_body ? 0 : clock_now_ns();
     exchange->on_lane = true;
     exchange_schedule(exchange);
     mutex_unlock(&exchange->mutex);

@@ -122,7 +122,8 @@ struct exchange {
     /* under the mutex */
     struct mutex mutex;
     struct task task;
-    enum lane lane; /* set when it first goes to a lane */
+    enum lane lane;     /* set when it first goes to a lane */
+    uint64_t queued_ns; /* when that was; 0 from its first run on */
     enum exchange_work work;
     bool open;
     bool on_lane; /* was given to a lane at least once */

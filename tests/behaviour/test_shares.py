@@ -1,5 +1,7 @@
 """A store that hangs holds half of a lane at most: pools on other stores answer in their usual time meanwhile."""
 
+import time
+
 from client import entry_target
 from harness import DaemonCase, until
 from origin import Origin, object_name
@@ -64,6 +66,27 @@ class Shares(DaemonCase):
         self.expect_quick("well")
         self.assertEqual(self.hung.total("GET"), self.began + 32)
         self.assertEqual({(answer.status, answer.body) for answer in end()}, {(200, BODY)})
+
+    def test_nothing_is_asked_for_clients_that_have_left(self):
+        names = [f"left {number}" for number in range(HANGING)]
+        keys = [object_name(name) for name in names]
+        gate = self.hung.hold(keys[0])
+        for key in keys:
+            self.hung.put(key, BODY)
+            self.hung.script(key).gate = gate
+        clients = [self.daemon.raw() for _ in names]
+        for raw, name in zip(clients, names):
+            raw.send(f"GET {entry_target('hung', name)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        until(lambda: self.hung.total("GET") >= self.began + 32, "half of the lane to hang")
+        for raw in clients:
+            raw.close()
+        left = time.monotonic()
+        until(lambda: time.monotonic() - left > 1.5, "the daemon's patience to end")
+        gate.open()
+        self.hung.put(object_name("stays"), BODY)
+        self.assertEqual(self.assert_status(self.quick.read("hung", "stays"), 200).body, BODY)
+        # It was the last in the queue: all the others have had their turn.
+        self.assertEqual(self.hung.total("GET"), self.began + 33)
 
     def test_reads_through_a_chain(self):
         names = [f"through {number}" for number in range(HANGING)]
