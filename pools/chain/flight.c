@@ -55,10 +55,8 @@ static struct flight *step_down(struct flight *flight, enum err err) {
         flight->kind = FLIGHT_ABSENT;
         flight_publish_locked(flight, &todo);
     } else {
-        struct flight *lower = NULL;
-        if (!flight->refresh) {
-            lower = flight_find_locked(flights, flight->tiers, flight->index + 1, &flight->id);
-        }
+        struct flight *lower =
+            flight_find_locked(flights, flight->tiers, flight->index + 1, &flight->id, flight->refresh);
         flight->lower_collapsed = lower != NULL;
         if (!lower) {
             lower = created = flight_new_locked(flights, &flight->op, flight->tiers, flight->index + 1,
@@ -238,6 +236,11 @@ static void walk(struct flight *flight, enum lane lane) {
             strand_wake(&flight->strand);
             return;
         }
+        if (flight->refresh) {
+            mutex_lock(&flight->flights->mutex);
+            flight_begin_look_locked(flight);
+            mutex_unlock(&flight->flights->mutex);
+        }
         AUTO(reader_close) struct reader *reader = NULL;
         enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, &reader);
         if (!err && passes_over(flight, &reader->meta)) {
@@ -269,7 +272,7 @@ enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tier
     bool create = ask->create;
     enum err err = OK;
     mutex_lock(&flights->mutex);
-    struct flight *flight = ask->refresh ? NULL : flight_find_locked(flights, tiers, 0, id);
+    struct flight *flight = flight_find_locked(flights, tiers, 0, id, ask->refresh);
     bool is_over =
         flight && flight->state == FLIGHT_PUBLISHED && flight->stream && stream_ended(flight->stream);
     if (is_over && !create) {

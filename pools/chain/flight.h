@@ -26,9 +26,10 @@
  * of the flight and of every flight below it is unbroken; otherwise the flight leaves the table, its copy is given up
  * and the reader begins anew. Reads that joined earlier finish on what they have.
  *
- * A *refresh* (Cache-Control: no-cache) passes over cached copies and asks on, down to an owned entry or the last tier. It joins nothing:
- * what began before it may have looked before it. It is in the table, in the place of a plain flight, only once it is published as a
- * body or while it still removes copies, so that its failure is nobody else's. Its copies replace those it passed over; where nothing takes
+ * A *refresh* (Cache-Control: no-cache) passes over cached copies and asks on, down to an owned entry or the last tier. It joins nothing that
+ * may have looked before it: only a refresh that is still queued for its look. So when a store is busy, those that wait for it
+ * are one fetch. For plain reads it is in the table, in the place of a plain flight, only once it is published as a body or while it still
+ * removes copies, so that its failure is not theirs. Its copies replace those it passed over; where nothing takes
  * their place (nobody has the entry any more, or the new body is not taken) they are removed. Its fences are favoured: plain fills under way,
  * whenever begun, give way to its own.
  *
@@ -73,7 +74,7 @@ uint64_t flights_entry_most_bytes(const struct flights *flights);
 struct flight_ask {
     bool wants_copy; /* makes copies on the way back */
     bool create;     /* when there is none to join */
-    bool refresh;    /* past cached copies: always a flight of its own; with `create` */
+    bool refresh;    /* past cached copies: joins only a refresh that has not looked yet; with `create` */
 };
 enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tiers, const struct id *id,
                       const struct flight_ask *ask, struct flight_ticket *ticket) MUST_USE;

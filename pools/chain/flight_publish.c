@@ -46,10 +46,12 @@ static void retry_for_others_locked(struct flight *flight) {
     struct op unused;
     op_init(&unused, 0, 0);
     wake_first_locked(flight);
-    struct flight *next = flight_find_locked(flights, flight->tiers, flight->index, &flight->id);
+    struct flight *next =
+        flight_find_locked(flights, flight->tiers, flight->index, &flight->id, flight->refresh);
     bool created = !next;
     if (created) {
-        next = flight_new_locked(flights, &unused, flight->tiers, flight->index, &flight->id, false);
+        next =
+            flight_new_locked(flights, &unused, flight->tiers, flight->index, &flight->id, flight->refresh);
         if (!next) {
             return;
         }

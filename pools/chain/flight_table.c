@@ -19,13 +19,14 @@ struct flight_key {
     const struct pool *pool;
     const struct id *id;
     uint64_t generation;
+    bool untried;
 };
 
 static bool flight_has_key(const struct map_node *node, const void *key_pointer) {
     const struct flight *flight = CONTAINER_OF_CONST(node, struct flight, node);
     const struct flight_key *key = key_pointer;
     return flight->pool == key->pool && flight->tiers->generation == key->generation &&
-           id_equal(&flight->id, key->id);
+           flight->untried == key->untried && id_equal(&flight->id, key->id);
 }
 
 static uint64_t key_hash(const struct pool *pool, const struct id *id) {
@@ -39,7 +40,15 @@ void flight_leave_table_locked(struct flight *flight) {
     }
 }
 
+void flight_begin_look_locked(struct flight *flight) {
+    if (flight->untried) {
+        flight_leave_table_locked(flight);
+        flight->untried = false;
+    }
+}
+
 void flight_join_table_locked(struct flight *flight) {
+    MUST(!flight->in_table && !flight->untried);
     struct flight_key key = {
         .pool = flight->pool, .id = &flight->id, .generation = flight->tiers->generation};
     uint64_t hash = key_hash(flight->pool, &flight->id);
@@ -67,9 +76,9 @@ static bool is_unbroken(const struct flight *flight) {
 }
 
 struct flight *flight_find_locked(struct flights *flights, const struct tiers *tiers, unsigned index,
-                                  const struct id *id) {
+                                  const struct id *id, bool refresh) {
     const struct pool *pool = tiers->tier[index].pool;
-    struct flight_key key = {.pool = pool, .id = id, .generation = tiers->generation};
+    struct flight_key key = {.pool = pool, .id = id, .generation = tiers->generation, .untried = refresh};
     struct map_node *node = map_find(&flights->open, key_hash(pool, id), &key);
     if (!node) {
         return NULL;
@@ -176,11 +185,13 @@ struct flight *flight_new_locked(struct flights *flights, struct op *op, struct 
     if (refresh) {
         fence_favour(&pool->fences, &flight->watch);
         fence_favour(&pool->fences, &flight->fence);
-    } else if (!map_insert(&flights->open, &flight->node, key_hash(pool, id))) {
+    }
+    flight->untried = refresh;
+    if (!map_insert(&flights->open, &flight->node, key_hash(pool, id))) {
         op_no_memory(op);
         goto fail;
     }
-    flight->in_table = !refresh;
+    flight->in_table = true;
     flight->tiers = tiers_ref(tiers);
     strand_init(&flight->strand, flights->executor, fill_lane(pool), fill_share(pool), &strand_ops);
     fill_init(&flight->fill, flights->executor, &fill_owner_ops, pool, &flight->id, &flight->fence);

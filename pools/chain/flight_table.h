@@ -17,7 +17,7 @@ struct flights {
     struct stream_limits limits;
     struct mutex mutex;
     struct cond idle;
-    struct map open;           /* flights that may be joined */
+    struct map open;           /* flights that may be joined; untried refreshes under keys of their own */
     struct flight *unfinished; /* list through newer / older */
     size_t alive;              /* flights in memory */
     bool draining;             /* no new flights from readers */
@@ -44,6 +44,7 @@ struct flight {
     /* Under the table's mutex from here on. */
     enum flight_state state;
     bool in_table;
+    bool untried; /* a refresh that has not looked yet: in the table for other refreshes alone */
     bool second_attempt;
     bool wants_copy;
     struct flight *newer, *older; /* flights->unfinished */
@@ -88,12 +89,14 @@ struct flight_todo {
 
 /* ---- flight_table.c ---- */
 
-/* The open flight of the tier, or NULL. One whose key changed meanwhile is closed on the way. */
+/* The open flight of the tier that a plain read, or a refresh, may join; or NULL. One whose key changed meanwhile is closed on the way. */
 struct flight *flight_find_locked(struct flights *flights, const struct tiers *tiers, unsigned index,
-                                  const struct id *id);
-/* Fences raised, LOOKING; its strand is not woken. In the table, unless it is a refresh. NULL and a fault when out of memory. */
+                                  const struct id *id, bool refresh);
+/* Fences raised, LOOKING; in the table; its strand is not woken. NULL and a fault when out of memory. */
 struct flight *flight_new_locked(struct flights *flights, struct op *op, struct tiers *tiers, unsigned index,
                                  const struct id *id, bool refresh);
+/* A refresh is about to look: what changes from here on it may miss, so no refresh joins it any more. */
+void flight_begin_look_locked(struct flight *flight);
 /* A refresh has its answer: later readers may share it. The plain flight that they would have joined is closed. */
 void flight_join_table_locked(struct flight *flight);
 /* Nobody can join any more. Legal on a flight that has left already. */
