@@ -1,6 +1,8 @@
 /* dictionary.c - see dictionary.h. Each scanner moves *at behind what it is named after, or is false when that is not there. */
 #include "api/dictionary.h"
 
+#include "pools/base/token.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -70,6 +72,17 @@ static bool scan_boolean(const char **at) {
     return scan_byte(at, '0') || scan_byte(at, '1');
 }
 
+/* RFC 9651's token: an HTTP token that may also hold ':' and '/', and begins with a letter or "*". */
+static bool scan_token(const char **at) {
+    if (!**at || !strchr(UPPER LOWER "*", **at)) {
+        return false;
+    }
+    while (token_has_byte((unsigned char)**at) || **at == ':' || **at == '/') {
+        ++*at;
+    }
+    return true;
+}
+
 static bool scan_item(const char **at) {
     switch (**at) {
     case '"':
@@ -86,8 +99,7 @@ static bool scan_item(const char **at) {
     if (**at && strchr(DIGITS, **at)) {
         return scan_number(at);
     }
-    bool is_token = **at && strchr(UPPER LOWER "*", **at);
-    return is_token && scan_run(at, UPPER LOWER DIGITS "!#$%&'*+-.^_`|~:/");
+    return scan_token(at);
 }
 
 static bool scan_parameters(const char **at) {

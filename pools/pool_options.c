@@ -1,15 +1,14 @@
 /* pool_options.c - see pool_options.h. */
 #include "pools/pool_options.h"
 
+#include "pools/base/token.h"
+
 #include <string.h>
 #include <strings.h>
 
 #define CACHE_CONTROL "cache_control"
 #define CACHE_CONTROL_DEFAULT "no-cache" /* kept anywhere, asked about every time: never stale */
 #define CACHE_CONTROL_MOST_BYTES 128
-
-static const char token_bytes[] =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
 
 static size_t blanks(const char *text) {
     return strspn(text, " \t");
@@ -41,7 +40,7 @@ static bool takes_seconds(const char *name, size_t bytes) {
 
 /* Behind the directive that begins here (RFC 9111, 5.2), or NULL. */
 static const char *skip_directive(const char *text) {
-    size_t name_bytes = strspn(text, token_bytes);
+    size_t name_bytes = token_span(text);
     const char *value = text + name_bytes;
     bool has_seconds = takes_seconds(text, name_bytes);
     if (!name_bytes || (has_seconds && *value != '=')) {
@@ -51,7 +50,7 @@ static const char *skip_directive(const char *text) {
         return value;
     }
     value++;
-    size_t value_bytes = strspn(value, has_seconds ? "0123456789" : token_bytes);
+    size_t value_bytes = has_seconds ? strspn(value, "0123456789") : token_span(value);
     if (value_bytes) {
         return value + value_bytes;
     }

@@ -2,6 +2,7 @@
 #include "server/screen.h"
 
 #include "api/target.h"
+#include "pools/base/token.h"
 
 #include <string.h>
 #include <strings.h>
@@ -33,19 +34,6 @@ static const char *const single_fields[] = {
     "user-agent",
 };
 
-/* RFC 9110, 5.6.2, a bit for each byte of a token: 0 to 63, 64 to 127. */
-#define BIT(byte) (UINT64_C(1) << ((byte) % 64))
-#define BITS(count, first) (((UINT64_C(1) << (count)) - 1) << ((first) % 64))
-static const uint64_t token_bytes[4] = {
-    BIT('!') | BIT('#') | BIT('$') | BIT('%') | BIT('&') | BIT('\'') | BIT('*') | BIT('+') | BIT('-') |
-        BIT('.') | BITS(10, '0'),
-    BITS(26, 'A') | BITS(26, 'a') | BIT('^') | BIT('_') | BIT('`') | BIT('|') | BIT('~'),
-};
-
-static bool is_token_byte(unsigned char byte) {
-    return token_bytes[byte / 64] & BIT(byte);
-}
-
 size_t screen_answer_room(size_t head_bytes, unsigned field_count) {
     size_t used = head_bytes + (size_t)field_count * SCREEN_FIELD_BYTES;
     return used < SCREEN_MEMORY_BYTES ? SCREEN_MEMORY_BYTES - used : 0;
@@ -68,7 +56,7 @@ static enum err check_fields(struct op *op, const struct screen_head *head) {
         const struct header_field *field = &head->headers->field[i];
         bool is_token = field->name_bytes > 0;
         for (size_t at = 0; at < field->name_bytes; at++) {
-            is_token = is_token && is_token_byte((unsigned char)field->name[at]);
+            is_token = is_token && token_has_byte((unsigned char)field->name[at]);
         }
         if (!is_token) {
             return op_fail(op, REASON_INVALID_HEADER, "a header name is not a token");
@@ -126,7 +114,7 @@ static bool split_host(const char *host, size_t bytes, size_t *ret_name_bytes) {
         }
     }
     for (size_t i = 0; i < name_bytes; i++) {
-        if (!is_token_byte((unsigned char)host[i]) && !strchr("[]:(),;=", host[i])) {
+        if (!token_has_byte((unsigned char)host[i]) && !strchr("[]:(),;=", host[i])) {
             return false;
         }
     }

@@ -17,6 +17,7 @@ Suite *mutex_suite(void);
 Suite *op_suite(void);
 Suite *percent_suite(void);
 Suite *spool_suite(void);
+Suite *token_suite(void);
 
 /* Tests that expect an abort need a process of their own. */
 static inline bool tests_fork(void) {

@@ -15,6 +15,7 @@ int main(void) {
     srunner_add_suite(runner, op_suite());
     srunner_add_suite(runner, percent_suite());
     srunner_add_suite(runner, spool_suite());
+    srunner_add_suite(runner, token_suite());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
