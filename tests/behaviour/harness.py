@@ -22,7 +22,7 @@ import unittest
 from client import Client, RawClient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("LAILAD", str(ROOT / "build/dev/server/lailad"))
+BINARY = os.path.abspath(os.environ.get("LAILAD", ROOT / "build/dev/server/lailad"))  # daemons start in folders of their own
 SHARED = ROOT.parent / "shared"  # fixtures written by the LAILA library, where they exist
 
 START_SECONDS = 30
