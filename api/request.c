@@ -170,7 +170,9 @@ enum api_step api_run(struct request *request, struct response *response) {
     if (err) {
         return problem_done(request, response, err);
     }
-    return finish_answer(request, response, request->route->run(request, response));
+    enum api_step step = finish_answer(request, response, request->route->run(request, response));
+    registry_reap(request->api->registry); /* what was removed while somebody still held it */
+    return step;
 }
 
 const void *api_share(const struct request *request) {

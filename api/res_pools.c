@@ -106,6 +106,7 @@ enum api_step res_pool_unregister(struct request *request, struct response *resp
     if (err) {
         return problem_done(request, response, err);
     }
+    pool_unref(STEAL(request->pool)); /* closed before the answer, when nobody else holds it */
     response->status = 204;
     response_header_text(response, "Cache-Control", "no-store");
     return API_DONE;

@@ -1,6 +1,7 @@
 /* res_service.c - what is about the process and not about one pool: what it is, whether it lives, whether it is ready.
  *
- * All of it is answered on poll threads and asks no storage, so that a slow backend never makes the process look dead.
+ * All of it is answered on poll threads and asks no storage, so that a slow backend never makes the process look dead. Nor does it close a
+ * pool that is removed meanwhile: the last reference is the registry's (registry_reap).
  * Ready means: every request to a pool that can be served here will be. A remote store that is down is not ours to
  * heal and does not count; a local file that cannot be opened or written does (design.md 13.5), and so does the end of the
  * process. An index that is still loading does not: until it is there, ids are looked up by name.

@@ -50,11 +50,20 @@ static void free_slot(struct map_node *node, void *context) {
     free(slot);
 }
 
+static void free_retired(struct slot *slot) {
+    while (slot) {
+        struct slot *next = slot->next_retired;
+        free_slot(&slot->node, NULL);
+        slot = next;
+    }
+}
+
 void registry_free(struct registry *registry) {
     if (!registry) {
         return;
     }
     map_each(&registry->slots, free_slot, NULL);
+    free_retired(registry->retired);
     map_fini(&registry->slots);
     mutex_fini(&registry->mutex);
     free(registry);
@@ -75,6 +84,7 @@ enum err registry_reserve(struct registry *registry, struct op *op, const char *
     }
     snprintf(slot->nickname, sizeof slot->nickname, "%s", nickname);
     slot->is_declared = is_declared;
+    registry_reap(registry); /* the file that is to be opened may be a removed pool's */
     enum err err = OK;
     mutex_lock(&registry->mutex);
     if (find_slot_locked(registry, nickname)) {
@@ -100,9 +110,40 @@ void registry_go_live(struct registry *registry, struct slot *slot, struct pool 
 void registry_give_up(struct registry *registry, struct slot *take_slot) {
     mutex_lock(&registry->mutex);
     map_remove(&registry->slots, &take_slot->node);
+    bool retires = take_slot->pool != NULL;
+    if (retires) {
+        take_slot->next_retired = registry->retired;
+        registry->retired = take_slot;
+        atomic_fetch_add(&registry->retired_count, 1);
+    }
     mutex_unlock(&registry->mutex);
-    pool_unref(take_slot->pool);
-    free(take_slot);
+    if (retires) {
+        registry_reap(registry);
+    } else {
+        free(take_slot);
+    }
+}
+
+/* Nobody finds a retired pool: once the reference is the only one, it stays so. */
+void registry_reap(struct registry *registry) {
+    if (!atomic_load(&registry->retired_count)) {
+        return;
+    }
+    struct slot *unused = NULL;
+    mutex_lock(&registry->mutex);
+    for (struct slot **at = &registry->retired; *at;) {
+        struct slot *slot = *at;
+        if (atomic_load(&slot->pool->refs) > 1) {
+            at = &slot->next_retired;
+            continue;
+        }
+        *at = slot->next_retired;
+        slot->next_retired = unused;
+        unused = slot;
+        atomic_fetch_sub(&registry->retired_count, 1);
+    }
+    mutex_unlock(&registry->mutex);
+    free_retired(unused);
 }
 
 /* ---- removing ---- */

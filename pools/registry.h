@@ -49,6 +49,9 @@ struct pool *registry_get(struct registry *registry, const char *nickname);
 /* The same with REASON_POOL_NOT_FOUND recorded. */
 enum err registry_find(struct registry *registry, struct op *op, const char *nickname,
                        struct pool **ret_pool) MUST_USE;
+/* Closes pools that were removed and that nobody holds any more. A removed pool's last reference is the registry's, so that none is closed
+ * where the last reader happens to end, which may be a poll thread. Costs nothing when there is none. May block: lanes only. */
+void registry_reap(struct registry *registry);
 bool registry_is_declared(struct registry *registry, const char *nickname);
 /* References to all, sorted by nickname; the caller unrefs each and frees the array. */
 enum err registry_all(struct registry *registry, struct op *op, struct pool ***ret_pools,

@@ -4,7 +4,8 @@
  *   1 RESERVED  a pool is being opened under it; nobody finds it, nobody else may take it
  *   2 LIVE      found
  *   3 LEAVING   being removed: not found any more, not free yet. Back to 2 when somebody turns out to proxy to it
- * Opening, closing and state.db happen in 1 and 3, without the lock. A slot in 1 belongs to who reserved it.
+ *   4 RETIRED   the nickname is free; the slot keeps its pool until nobody else holds it, for registry_reap
+ * Opening and state.db happen in 1 and 3, closing after 4, all without the lock. A slot in 1 belongs to who reserved it.
  */
 #ifndef POOLS_REGISTRY_SLOTS_H
 #define POOLS_REGISTRY_SLOTS_H
@@ -17,6 +18,7 @@ struct slot {
     struct map_node node;
     char nickname[NICKNAME_BYTES];
     struct pool *pool; /* a reference; NULL while RESERVED */
+    struct slot *next_retired;
     bool is_leaving;
     bool is_declared;
 };
@@ -27,6 +29,8 @@ struct registry {
     struct state *state;
     struct mutex mutex;
     struct map slots;
+    struct slot *retired;      /* through next_retired */
+    atomic_uint retired_count; /* so that nobody locks for nothing */
 };
 
 /* State 1. ERR_EXISTS, ERR_INVALID (REASON_INVALID_NICKNAME). */
@@ -34,7 +38,7 @@ enum err registry_reserve(struct registry *registry, struct op *op, const char *
                           struct slot **ret_slot) MUST_USE;
 /* 1 -> 2. */
 void registry_go_live(struct registry *registry, struct slot *slot, struct pool *take_pool);
-/* 1 or 3 -> the nickname is free; the slot is freed. */
+/* 1 -> the nickname is free, the slot is freed. 3 -> 4, and gone at once when nobody else holds the pool. */
 void registry_give_up(struct registry *registry, struct slot *take_slot);
 
 #endif

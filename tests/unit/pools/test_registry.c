@@ -1,7 +1,7 @@
 /* test_registry.c - live pools by nickname: declared, registered over HTTP, restored, broken, removed. */
 #include "pools/base/hash.h"
 #include "pools/kinds.h"
-#include "pools/registry.h"
+#include "pools/registry_slots.h"
 #include "tests/fakes/fake_kind.h"
 
 #include <check.h>
@@ -355,6 +355,28 @@ START_TEST(a_pool_in_use_stays) {
 }
 END_TEST
 
+START_TEST(a_removed_pool_is_closed_by_who_reaps_not_by_its_last_reader) {
+    add_memory("one");
+    add_memory("two");
+    unsigned asked = 0;
+    struct pool *pool = registry_get(registry, "one");
+    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, drop_from_state, &asked), OK);
+    ck_assert_int_eq(registry_remove(registry, &op, "two", not_in_use, drop_from_state, &asked), OK);
+    ck_assert_uint_eq(atomic_load(&registry->retired_count), 1); /* nobody held the second */
+    registry_reap(registry);
+    ck_assert_uint_eq(atomic_load(&registry->retired_count), 1);
+    pool_unref(pool);
+    ck_assert_uint_eq(atomic_load(&pool->refs), 1);
+    registry_reap(registry);
+    ck_assert_uint_eq(atomic_load(&registry->retired_count), 0);
+    /* One that nobody reaps goes with the registry. */
+    add_memory("one");
+    pool = registry_get(registry, "one");
+    ck_assert_int_eq(registry_remove(registry, &op, "one", not_in_use, drop_from_state, &asked), OK);
+    pool_unref(pool);
+}
+END_TEST
+
 START_TEST(a_pool_that_cannot_be_dropped_stays) {
     add_memory("one");
     unsigned asked = 0;
@@ -385,6 +407,7 @@ int main(void) {
     tcase_add_test(tcase, a_name_without_a_value_is_refused);
     tcase_add_test(tcase, a_named_secret_is_looked_up_at_every_start);
     tcase_add_test(tcase, a_pool_in_use_stays);
+    tcase_add_test(tcase, a_removed_pool_is_closed_by_who_reaps_not_by_its_last_reader);
     tcase_add_test(tcase, a_pool_that_cannot_be_dropped_stays);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
