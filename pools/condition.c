@@ -46,9 +46,10 @@ enum err condition_check(struct op *op, const struct condition *condition, const
                    ? op_fail(op, REASON_PRECONDITION_FAILED, "the entry has this entity tag")
                    : OK;
     case CONDITION_CACHED:
-        return current && current->hold == HOLD_CACHED
+        return current && current->hold == HOLD_CACHED &&
+                       (!condition->count || any_tag_matches(condition, current))
                    ? OK
-                   : op_fail(op, REASON_PRECONDITION_FAILED, "the pool has no cached copy of the entry");
+                   : op_fail(op, REASON_PRECONDITION_FAILED, "the pool does not have this cached copy");
     }
     return op_fail(op, REASON_INTERNAL, "an unknown kind of precondition");
 }

@@ -17,7 +17,7 @@ enum condition_kind {
     CONDITION_PRESENT,    /* If-Match: * */
     CONDITION_MATCH,      /* If-Match: "a", "b": present with one of the tags */
     CONDITION_NONE_MATCH, /* If-None-Match: "a", "b": absent or with another tag */
-    CONDITION_CACHED      /* present and a cached copy: no client can ask for it, see pool_drop_copy */
+    CONDITION_CACHED /* present, a cached copy, and if there is a tag, with it: see pool_drop_copy; no client can ask so */
 };
 
 struct condition {

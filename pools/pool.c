@@ -220,13 +220,11 @@ enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, cons
     return pool_sign(pool, op, err);
 }
 
-enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id, const struct fence *fence) {
-    static const struct condition cached = {.kind = CONDITION_CACHED};
-    if (!fence_holds(fence)) {
-        return op_fail(op, REASON_SUPERSEDED, "a local write or delete came first");
-    }
+enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id, const char *etag) {
+    struct condition copy = {.kind = CONDITION_CACHED, .count = etag[0] ? 1 : 0};
+    snprintf(copy.tag[0], sizeof copy.tag[0], "%s", etag);
     bool existed = false;
-    return pool_sign(pool, op, pool->ops->remove(pool, op, id, &cached, &existed));
+    return pool_sign(pool, op, pool->ops->remove(pool, op, id, &copy, &existed));
 }
 
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,

@@ -229,11 +229,10 @@ enum err pool_stat(struct pool *pool, struct op *op, const struct id *id, struct
 /* Breaks the key's fences, then removes. */
 enum err pool_remove(struct pool *pool, struct op *op, const struct id *id, const struct condition *condition,
                      bool *ret_existed) MUST_USE;
-/* Removes the key's cached copy on behalf of a refresh, which found that it is outdated and has nothing to put in its place. ERR_PRECONDITION:
- * there is none, or an entry of the pool's own; ERR_SUPERSEDED: the fence does not hold. Where the backend judges the condition in one
- * step with the removal (local kinds), no newer write can be hit. */
-enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id,
-                        const struct fence *fence) MUST_USE;
+/* Removes one cached copy, the one with this entity tag ("" = whatever copy there is), on behalf of a refresh, which found that it is
+ * outdated and has nothing to put in its place. ERR_PRECONDITION: there is another or none. Judged in one step with the removal
+ * (local kinds), so nothing newer can be hit and no fence is asked. */
+enum err pool_drop_copy(struct pool *pool, struct op *op, const struct id *id, const char *etag) MUST_USE;
 enum err pool_list(struct pool *pool, struct op *op, const char *prefix, const char *cursor, unsigned limit,
                    struct listing *ret_listing) MUST_USE;
 enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) MUST_USE;

@@ -204,17 +204,22 @@ static void finish(struct fill *fill) {
 
 /* Nothing newer is in the outdated copy's place: better no copy than that one. No copy was to be made, so none counts as failed. */
 static void drop(struct fill *fill) {
-    enum err err = may_commit(fill);
-    err = err ? err : pool_drop_copy(fill->pool, &fill->op, fill->id, fill->fence);
+    if (!settles(fill)) {
+        fence_settling(&fill->pool->fences, fill->fence);
+    }
+    if (!fill->outdated[0] && !fence_holds(fill->fence)) {
+        return; /* what is there now may be newer, and nothing would tell them apart */
+    }
+    enum err err = pool_drop_copy(fill->pool, &fill->op, fill->id, fill->outdated);
     if (is_failure(err)) {
         log_line(LOG_WARNING, "fill", "the outdated copy in '%s' stays: %s: %s", fill->pool->nickname,
                  err_word(err), fill->op.fault.detail);
     }
 }
 
-/* Whether a copy that could not be made leaves an outdated one behind. */
+/* Whether a copy that could not be made, or was overtaken by something in a tier below, leaves an outdated one behind. */
 static bool must_drop(const struct fill *fill, enum err err) {
-    return fill->replaces && is_failure(err);
+    return fill->replaces && err && err != ERR_CANCELLED;
 }
 
 static void step(struct strand *strand) {

@@ -47,9 +47,10 @@ struct fill {
     struct stream_fence stream_fence; /* local pools: SETTLING before the end shows */
     struct pool_writer *writer;
     uint64_t offset;
-    bool refused;  /* fill_open: the pool does not want it; already counted */
-    bool replaces; /* the pool has a cached copy that is outdated: it goes in any case */
-    bool drops;    /* and nothing comes in its place */
+    bool refused;              /* fill_open: the pool does not want it; already counted */
+    bool replaces;             /* the pool has a cached copy that is outdated: it goes in any case */
+    char outdated[ETAG_BYTES]; /* its entity tag, "" = not known */
+    bool drops;                /* and nothing comes in its place */
 };
 
 /* The lane of whatever touches this pool: a look, a producer, a copy. */

@@ -245,6 +245,7 @@ static void walk(struct flight *flight, enum lane lane) {
         enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, &reader);
         if (!err && passes_over(flight, &reader->meta)) {
             flight->passed = true;
+            meta_etag(&reader->meta, flight->fill.outdated);
             err = ERR_NOT_FOUND;
         }
         flight = err ? step_down(flight, judge(err, &flight->op.fault, HOLD_OWNED))

@@ -240,5 +240,8 @@ uint64_t http_exchange_length(const struct http_exchange *exchange) {
     if (!text || *text < '0' || *text > '9') {
         return UINT64_MAX;
     }
-    return strtoull(text, NULL, 10);
+    char *end = NULL;
+    uint64_t length =
+        strtoull(text, &end, 10); /* too large is ULLONG_MAX: unknown, as is what is no number */
+    return *end ? UINT64_MAX : length;
 }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define INLINE_MOST_BYTES ((size_t)256 * 1024)
 
@@ -72,6 +73,12 @@ static bool range_fits(const struct http_exchange *exchange, uint64_t offset) {
     return http_exchange_status(exchange) == 206 && range && strncmp(range, start, strlen(start)) == 0;
 }
 
+/* A body that ends where the connection does cannot be told from one that was cut off (RFC 9112, 8). */
+static bool tells_its_end(const struct http_exchange *exchange) {
+    const char *coding = http_exchange_field(exchange, "Transfer-Encoding");
+    return http_exchange_length(exchange) != UINT64_MAX || (coding && strcasecmp(coding, "chunked") == 0);
+}
+
 enum err s3_open_reader(struct pool *pool, struct op *op, const struct id *id,
                         const struct read_options *options, struct reader **ret_reader) {
     struct s3_pool *s3 = s3_pool_checked(pool);
@@ -108,6 +115,8 @@ enum err s3_open_reader(struct pool *pool, struct op *op, const struct id *id,
         /* 203 and 204 are not the object, 206 is a piece of it. */
         err = op_fail(op, REASON_BAD_ANSWER, "the store answered a plain read with status %u",
                       http_exchange_status(reader->answer.exchange));
+    } else if (err == OK && !tells_its_end(reader->answer.exchange)) {
+        err = op_fail(op, REASON_BAD_ANSWER, "the store's answer does not tell how long it is");
     } else if (err == OK && ranged && !range_fits(reader->answer.exchange, options->offset)) {
         err = op_fail(op, REASON_BAD_ANSWER, "the store answered another range than asked");
     }

@@ -296,6 +296,26 @@ class Together(RefreshCase):
             self.origin.behave(self.key)
             self.assertIsNone(self.local(pool))
 
+    def test_one_overtaken_below_leaves_no_old_copy_above(self):
+        """Whatever happens in a lower tier meanwhile, the copy that was passed over is not served again."""
+        for size in (10, MIB):
+            for overtake in (
+                lambda: self.refresh(pool="disk"),
+                lambda: self.http.delete(entry_target("disk", self.name)),
+                lambda: self.http.put_entry("disk", self.name, b"mine"),
+                lambda: self.http.put_entry("s3", self.name, b"n" * size),
+            ):
+                self.warm(b"o" * size)
+                self.origin.put(self.key, b"n" * size)
+                gate = self.origin.hold(self.key)
+                end = self.begin_refresh(gate)
+                self.origin.behave(self.key)
+                overtake()
+                self.assertEqual(end().body, b"n" * size)
+                self.assertIn(self.local("alpha"), (None, b"n" * size, b"mine"))
+                self.assert_status(self.http.delete(entry_target("disk", self.name)), 204)
+                self.assert_status(self.http.delete(entry_target("alpha", self.name)), 204)
+
     def test_a_younger_plain_read_does_not_stop_it(self):
         """It spreads the old copy from disk to alpha while the refresh still waits for the origin."""
         self.warm()

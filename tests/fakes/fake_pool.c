@@ -296,17 +296,16 @@ static enum err fake_put_entry(struct pool *pool, struct op *op, const struct id
 
 static enum err fake_remove(struct pool *pool, struct op *op, const struct id *id,
                             const struct condition *condition, bool *ret_existed) {
-    (void)op;
-    (void)condition;
     struct fake *fake = fake_of(pool);
     mutex_lock(&fake->mutex);
     struct stored **at = find_locked(fake, id->text);
-    *ret_existed = *at != NULL;
-    if (*at) {
+    enum err err = condition_check(op, condition, *at ? &(*at)->entry->meta : NULL);
+    *ret_existed = !err && *at;
+    if (*ret_existed) {
         remove_locked(at);
     }
     mutex_unlock(&fake->mutex);
-    return OK;
+    return err;
 }
 
 /* ---- the rest ---- */
