@@ -64,6 +64,7 @@ class Script:
         self.cuts = []  # bytes, one per answer
         self.pause = None  # (bytes, gate)
         self.bytes_per_second = None
+        self.length = ""  # Content-Length as it is sent; None = none, the body ends with the connection; "" = the true one
         self.failed = threading.Semaphore(0)  # released by every put failure
 
 
@@ -257,6 +258,13 @@ class Handler(BaseHTTPRequestHandler):
             cut = script.cuts.pop(0) if script.cuts and self.command == "GET" and failure is None else None
             return failure, cut, script.pause, script.bytes_per_second
 
+    def send_length(self, key, true_length):
+        script = self.origin.scripts.get(key)
+        length = script.length if script and self.command == "GET" else ""
+        if length is not None:
+            self.send_header("Content-Length", length or str(true_length))
+        self.close_connection = self.close_connection or length != ""
+
     def is_current(self, key):
         """Whether If-Match names what is there; under the lock."""
         asked = self.headers.get("If-Match")
@@ -322,7 +330,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers + kept:
             self.send_header(name, value)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_length(key, len(body))
         self.send_header("ETag", f'"{hashlib.md5(whole).hexdigest()}"')
         self.send_header("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT")
         self.end_headers()

@@ -233,6 +233,16 @@ class CutShort(OriginCase):
         self.origin.behave(key)
         self.assertEqual(self.assert_status(self.http.read("alpha", "cut"), 200).body, SMALL * 100)
 
+    def test_a_body_whose_end_nobody_can_tell_is_never_stored(self):
+        for name, length in (("no length", None), ("length too large", "9" * 23), ("no number", "100 bytes")):
+            key = object_name(name)
+            self.origin.put(key, SMALL)
+            self.origin.script(key).length = length
+            self.assert_status(self.http.read("alpha", name), 502)
+            self.assertEqual([self.http.exists(pool, name) for pool in ("alpha", "disk")], [False, False])
+            self.origin.behave(key)
+            self.assertEqual(self.assert_status(self.http.read("alpha", name), 200).body, SMALL)
+
     def test_a_cut_large_body_cuts_its_readers(self):
         """The status is gone already: the connection ends instead of pretending to be complete."""
         key = object_name("cut large")
