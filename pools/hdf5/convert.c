@@ -81,11 +81,7 @@ static enum err copy_everything(struct conversion *conversion) {
         H5Aiterate2(root, H5_INDEX_NAME, H5_ITER_INC, &at, copy_attribute, conversion) < 0) {
         return h5_fail(conversion->op, "copy the file");
     }
-    enum err err = h5_file_flush(conversion->copy, conversion->op);
-    if (!err && fsync(conversion->copy->fd) != 0) {
-        err = op_fail_errno(conversion->op, errno, "syncing the copy of the file");
-    }
-    return err;
+    return h5_file_commit(conversion->copy, conversion->op);
 }
 
 /* ---- where everything is now ---- */
@@ -170,7 +166,8 @@ static enum err take_path(struct op *op, const char *copy_path, const char *path
 }
 
 static enum err make_copy(struct conversion *conversion, const char *copy_path) {
-    struct h5_file_options options = {.create = true, .replace = true}; /* a crash may have left one */
+    struct h5_file_options options = {
+        .create = true, .replace = true, .copy = true}; /* a crash may have left one */
     enum err err = h5_file_open(conversion->op, copy_path, &options, &conversion->copy);
     if (!err) {
         err = copy_everything(conversion);
@@ -178,6 +175,9 @@ static enum err make_copy(struct conversion *conversion, const char *copy_path) 
     if (!err) {
         conversion->copy->alone = conversion->store->file->alone;
         err = find_all(conversion);
+    }
+    if (!err) {
+        err = h5_file_settle_copy(conversion->copy, conversion->op, conversion->store->path);
     }
     return err ? err : take_path(conversion->op, copy_path, conversion->store->path);
 }

@@ -14,14 +14,16 @@ static uint64_t run_idle(void *context) {
     struct op op;
     op_init(&op, 0, 0);
     uint64_t now_ns = clock_now_ns();
+    store_checkpoint_if_due(store);
     if (store->copies_due_ns > now_ns && !atomic_load(&store->poisoned)) {
         return store_load_slice(store) ? 0 : store->copies_due_ns - now_ns;
     }
     if ((store_let_go(store) || store->dirty) && !atomic_load(&store->poisoned)) {
-        (void)store_settle(store, &op); /* a failure has poisoned the store and is told from there */
+        (void)store_settle(
+            store, &op); /* a failure has been taken back, or poisoned the store, and is told from there */
         return 0;
     }
-    return store_load_slice(store) ? 0 : COMMIT_NO_WORK;
+    return store_load_slice(store) ? 0 : store_rest(store, now_ns);
 }
 
 struct verified_walk {
@@ -56,7 +58,7 @@ static void mark_closed(struct store *store) {
         map_each(&store->index.map, look_at_verified, &walk);
     }
     int64_t now_s = clock_wall_ms() / 1000;
-    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_flush(file, &op) == OK) {
+    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_commit(file, &op) == OK) {
         file->closing_mtime_s = now_s;
     }
 }
@@ -116,6 +118,8 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     index_init(&store->index, options->limits.hot_max_bytes);
     commit_init(&store->commit, &commit_ops, store);
     SLIST_INIT(&store->released);
+    SLIST_INIT(&store->undo);
+    LIST_INIT(&store->reservations);
     STAILQ_INIT(&store->new_held);
     STAILQ_INIT(&store->held);
     store->path = strdup(path);

@@ -70,6 +70,8 @@ enum err shadow_commit(struct shadow *shadow, struct op *op) MUST_USE;
 bool shadow_wants_checkpoint(const struct shadow *shadow);
 /* The file alone says everything afterwards. Right after a commit only. A failed write or sync poisons. */
 enum err shadow_checkpoint(struct shadow *shadow, struct op *op) MUST_USE;
+/* A checkpoint after which there is no journal either, until the next commit. */
+enum err shadow_rest(struct shadow *shadow, struct op *op) MUST_USE;
 
 /* ---- going back ---- */
 /* From here to shadow_roll_back, the library's writes succeed and go nowhere, so that it can close everything. */
