@@ -265,6 +265,7 @@ static enum err reserve(struct store *store, struct store_request *request) {
         free(reservation);
         return err;
     }
+    h5_file_lend(store->file, reservation->placement.offset, reservation->placement.length);
     reservation->file = h5_file_ref(store->file);
     reservation->generation = store->file->generation;
     LIST_INSERT_HEAD(&store->reservations, reservation, in_reservations);

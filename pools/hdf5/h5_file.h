@@ -94,6 +94,8 @@ bool h5_file_is_free(const struct h5_file *file, uint64_t offset, uint64_t bytes
 /* All or fails; the next commit makes it durable. The store's thread. */
 enum err h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
                             size_t count) MUST_USE;
+/* Somebody else is going to write there with h5_file_pwrite: from now to the note we do not. The store's thread. */
+void h5_file_lend(struct h5_file *file, uint64_t offset, uint64_t bytes);
 /* Somebody else wrote there with h5_file_pwrite: before the commit that refers to it, and when it is given up. The store's thread. */
 void h5_file_note_body(struct h5_file *file, uint64_t offset, uint64_t bytes);
 /* Past the library, for what it cannot mend itself. The store's thread. */

@@ -106,6 +106,12 @@ enum err h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset
                         : h5_file_pwrite(file, op, offset, bytes, count);
 }
 
+void h5_file_lend(struct h5_file *file, uint64_t offset, uint64_t bytes) {
+    if (file->shadow) {
+        shadow_lend(file->shadow, offset, bytes);
+    }
+}
+
 void h5_file_note_body(struct h5_file *file, uint64_t offset, uint64_t bytes) {
     if (file->shadow && bytes) {
         shadow_note_body(file->shadow, offset, bytes);
