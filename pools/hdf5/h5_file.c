@@ -133,7 +133,10 @@ static enum err create_file(struct h5_file *file, struct op *op, const char *pat
         err = h5_file_set_mark(file, op, H5_MARK_OPEN);
     }
     file->alone = true;
-    return err ? err : h5_file_commit(file, op);
+    if (!err) {
+        err = h5_file_commit(file, op);
+    }
+    return err ? err : h5_file_checkpoint(file, op); /* an HDF5 file from the first moment */
 }
 
 /* First to read: a file that cannot be written in place is not touched. */

@@ -160,6 +160,7 @@ void store_close(struct store *store) {
         h5_close(store->link_list);
     }
     commit_fini(&store->commit);
+    store_forget_undo(store);
     index_fini(&store->index);
     h5_file_unref(store->file);
     cond_fini(&store->loading);
