@@ -64,17 +64,16 @@ class SmallDisk:
 
     def __init__(self, mebibytes, reserve_mebibytes):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lailad-small-"))
-        self.mounted = False
+        self.refused = None  # why it cannot be had
         command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0700", "lailad-test", str(self.folder)]
-        self.refused = None
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            self.mounted = done.returncode == 0
-            self.refused = done.stderr.strip()
+            if done.returncode != 0:
+                self.refused = done.stderr.strip() or f"mount ended with {done.returncode}"
         except FileNotFoundError as error:
             self.refused = str(error)
         self.reserve = self.folder / "reserve"
-        if self.mounted:
+        if not self.refused:
             self.reserve.write_bytes(bytes(reserve_mebibytes << 20))
 
     def make_room(self):
@@ -91,6 +90,6 @@ class SmallDisk:
                     raise
 
     def remove(self):
-        if self.mounted:
+        if not self.refused:
             subprocess.run(["umount", str(self.folder)], check=True)
         self.folder.rmdir()

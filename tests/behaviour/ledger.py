@@ -67,6 +67,11 @@ class Ledger:
             sent = body
         return self._end(who, http_client.put(entry_target(self.pool, entry_id), sent, fields), unsure)
 
+    def send_put(self, http_client, entry_id, body):
+        """Without waiting for the answer: the change stays under way."""
+        self._begin(threading.get_ident(), entry_id, "put", state_of(body))
+        http_client.send("PUT", entry_target(self.pool, entry_id), body, {"Content-Type": DEFAULT_TYPE})
+
     def delete(self, http_client, entry_id, unsure=False):
         who = threading.get_ident()
         self._begin(who, entry_id, "delete")
@@ -92,6 +97,14 @@ class Ledger:
             found = [state_of(answer.body, answer.header("Content-Type"), hold) for hold in (crash.OWNED, crash.CACHED)]
             problems = [self.model.problem(name, state) for state in found]
             return problems[0] if all(problems) else None
+
+    def settle(self, http_client, entry_id):
+        """Whatever the entry may have been, it is what the pool itself gives now."""
+        answer = http_client.read(self.pool, entry_id, {"Cache-Control": "only-if-cached"})
+        name = link_name(entry_id)
+        with self.mutex:
+            self.model.choose(name, (lambda state: state is None) if answer.status != 200 else
+                              (lambda state: state is not None and state.sha256 == hashlib.sha256(answer.body).hexdigest()))
 
     def problems(self, http_client):
         """Of every entry that was ever touched, and of what the pool lists besides."""

@@ -73,6 +73,12 @@ class Model:
             return f"wrong bytes: {name} is {found}, which nobody ever wrote there"
         return f"stale: {name} is {found}, which was replaced or deleted; {allowed} is right"
 
+    def choose(self, name, is_it):
+        """One entry was looked at: of the states that it may be in, only those are left of which is_it(state) holds. No change of it is
+        under way any more."""
+        self.possible[name] = {state for state in self._allowed(name) if is_it(state)}
+        self.flying = {who: flying for who, flying in self.flying.items() if flying[0] != name}
+
     def settle(self, found):
         """From here on, what was found is what there is."""
         self.flying.clear()
