@@ -95,10 +95,13 @@ enum body_kind {
 };
 
 /* Pulled on a lane. read as chain_read_next: OK + count > 0, OK + 0 = end, ERR_AGAIN, or a failure (the connection is cut). read_now, or
- * NULL: the same on the poll thread, without waiting; OK + count > 0, or ERR_AGAIN for a lane to go on. Never both at once. */
+ * NULL: the same on the poll thread, without waiting; OK + count > 0, or ERR_AGAIN for a lane to go on. Never both at once. map, or NULL: asked
+ * on a lane before the first read, for the whole body (`bytes` = content_length): OK and memory, good until close, of which nobody
+ * but the kernel may look at a byte (send); or ERR_AGAIN: read it. */
 struct body_source {
     enum err (*read)(void *context, struct op *op, void *ret_bytes, size_t cap, size_t *ret_count);
     enum err (*read_now)(void *context, void *ret_bytes, size_t cap, size_t *ret_count);
+    enum err (*map)(void *context, size_t bytes, const void **ret_bytes);
     void (*close)(void *context); /* exactly once */
     void *context;
 };

@@ -132,6 +132,10 @@ static enum err pull_now(void *context, void *ret_bytes, size_t cap, size_t *ret
     return chain_read_next_now(context, ret_bytes, cap, ret_count);
 }
 
+static enum err map_read(void *context, size_t bytes, const void **ret_bytes) {
+    return chain_read_map(context, bytes, ret_bytes);
+}
+
 static enum api_step answer_failed_read(struct request *request, struct response *response,
                                         const struct chain_read *read,
                                         const struct cache_directives *directives, enum err kind) {
@@ -157,6 +161,7 @@ static void hand_over_body(struct request *request, struct response *response, s
         response->body_kind = BODY_SOURCE;
         response->source = (struct body_source){.read = pull_read,
                                                 .read_now = chain_read_has_now(read) ? pull_now : NULL,
+                                                .map = map_read,
                                                 .close = close_kept_read,
                                                 .context = read};
         request_keep(request, NULL, NULL); /* the response closes it now */

@@ -298,6 +298,11 @@ enum err reader_read_now(struct reader *reader, void *ret_bytes, size_t cap, siz
     return reader->ops->read_now ? reader->ops->read_now(reader, ret_bytes, cap, ret_count) : ERR_AGAIN;
 }
 
+enum err reader_map(struct reader *reader, size_t count, const void **ret_bytes) {
+    MUST(count > 0);
+    return reader->ops->map ? reader->ops->map(reader, count, ret_bytes) : ERR_AGAIN;
+}
+
 void reader_close(struct reader *reader) {
     if (reader) {
         reader->ops->close(reader);

@@ -86,6 +86,10 @@ struct reader_ops {
     /* Optional; legal on poll threads: what `read` would give, as far as it can be had without waiting. OK and a count > 0, or ERR_AGAIN
      * in every other case (it would wait, the end, a failure): ask `read` on a lane. The place moves on only with OK. */
     enum err (*read_now)(struct reader *reader, void *ret_bytes, size_t cap, size_t *ret_count);
+    /* Optional: the next `count` (> 0) bytes as memory, good until close. Only the kernel may look at them, as the bytes of a send():
+     * there a page that cannot be had any more is an error, for a program it is a signal. OK, or ERR_AGAIN: there are not so many, they are
+     * not all in memory, or it is not worth it; then read them. The place does not move on. */
+    enum err (*map)(struct reader *reader, size_t count, const void **ret_bytes);
 };
 struct reader {
     const struct reader_ops *ops;
@@ -244,6 +248,8 @@ const char *pool_state_word(enum pool_state state); /* "ok", "loading", ... */
 
 /* ERR_AGAIN also when the kind has no read_now. */
 enum err reader_read_now(struct reader *reader, void *ret_bytes, size_t cap, size_t *ret_count) MUST_USE;
+/* ERR_AGAIN also when the kind has no map. Lanes only. */
+enum err reader_map(struct reader *reader, size_t count, const void **ret_bytes) MUST_USE;
 enum err reader_read(struct reader *reader, struct op *op, void *ret_bytes, size_t cap,
                      size_t *ret_count) MUST_USE;
 void reader_close(struct reader *reader); /* NULL allowed */

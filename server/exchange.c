@@ -221,6 +221,15 @@ enum MHD_Result exchange_on_call(void *context, struct MHD_Connection *connectio
 
 /* ---- the end ---- */
 
+/* How far the library came with a mapped body it does not tell; of one that broke off counts what the client acknowledged. */
+static uint64_t sent_bytes(const struct exchange *exchange, bool complete) {
+    if (!exchange->mapped || complete) {
+        return exchange->sent_bytes;
+    }
+    uint64_t acked = watch_acked_bytes(&exchange->client->watch) - exchange->acked_before;
+    return acked < exchange->sent_bytes ? acked : exchange->sent_bytes;
+}
+
 static void write_log(const struct exchange *exchange, bool complete, bool has_fault) {
     struct access_record record = {
         .client = exchange->client->address,
@@ -228,7 +237,7 @@ static void write_log(const struct exchange *exchange, bool complete, bool has_f
         .target = exchange->target,
         .operation = exchange->request.route ? exchange->request.route->operation : "",
         .status = exchange->status,
-        .sent_bytes = exchange->sent_bytes,
+        .sent_bytes = sent_bytes(exchange, complete),
         .started_ns = exchange->started_ns,
         .request_id = exchange->request.op.request_id,
         .complete = complete,

@@ -101,14 +101,16 @@ static ssize_t read_source(void *context, uint64_t position, char *buffer, size_
     }
 }
 
-static uint64_t body_bytes(const struct response *response) {
+static uint64_t body_bytes(const struct exchange *exchange) {
+    const struct response *response = &exchange->response;
     switch (response->body_kind) {
     case BODY_TEXT:
         return response->text.size;
     case BODY_ENTRY:
         return response->content_length;
+    case BODY_SOURCE:
+        return exchange->mapped ? response->content_length : 0; /* else counted as it goes */
     case BODY_NONE:
-    case BODY_SOURCE: /* counted as it goes */
         break;
     }
     return 0;
@@ -163,6 +165,7 @@ static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
         .is_head = exchange->request.method == METHOD_HEAD,
         .close_after = closing,
         .room_bytes = exchange->screened.answer_room_bytes,
+        .mapped = exchange->mapped,
         .reader = read_source,
         .reader_context = exchange,
     };
@@ -171,7 +174,7 @@ static struct MHD_Response *new_reply(struct exchange *exchange, bool closing) {
 
 enum MHD_Result exchange_queue(struct exchange *exchange) {
     struct response *response = &exchange->response;
-    uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(response);
+    uint64_t bytes = exchange->request.method == METHOD_HEAD ? 0 : body_bytes(exchange);
     bool closing = exchange->closing || (exchange->on_lane && atomic_load_explicit(&exchange->set->draining,
                                                                                    memory_order_relaxed));
     MUST(!exchange->on_lane ||
@@ -188,6 +191,9 @@ enum MHD_Result exchange_queue(struct exchange *exchange) {
         exchange->state = EXCHANGE_ANSWER;
         exchange->status = response->status;
         exchange->sent_bytes = bytes;
+        if (exchange->mapped && exchange->started_ns) {
+            exchange->acked_before = watch_acked_bytes(&exchange->client->watch);
+        }
         watch_enter(&exchange->client->watch, WATCH_SEND);
     }
     if (!kept && keep) {

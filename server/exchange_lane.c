@@ -16,6 +16,9 @@
 
 /* After this much in one run the lane goes to the next in its queue. */
 #define PUMP_MOST_BYTES (1024u * 1024)
+/* A body may be sent from memory up to this size. The poll thread copies as much at once as the socket takes, which on the way to a fast client
+ * may be all of it, and mapped pages count as resident. */
+#define MAPPED_MOST_BYTES (64u * 1024 * 1024)
 /* A client that ended its side may still read the answer; after this long in the queue it is taken to have left. */
 #define PATIENCE_NS NS_PER_S
 
@@ -164,8 +167,19 @@ static void pump(struct exchange *exchange) {
     exchange_wake(exchange);
 }
 
+static bool map_source(struct exchange *exchange) {
+    const struct body_source *source = &exchange->response.source;
+    uint64_t length = exchange->response.content_length;
+    return source->map && length && length <= MAPPED_MOST_BYTES &&
+           source->map(source->context, (size_t)length, &exchange->mapped) == OK;
+}
+
 static bool start_pump(struct exchange *exchange) {
     uint64_t length = exchange->response.content_length;
+    if (map_source(exchange)) {
+        exchange->pumping = true;
+        return true;
+    }
     size_t most = exchange->set->config.pipe_bytes;
     if (!pipe_open(&exchange->out, length && length < most ? (size_t)length : most)) {
         return false;
@@ -183,7 +197,7 @@ static void hand_over(struct exchange *exchange) {
     if (response->body_kind == BODY_SOURCE && !start_pump(exchange)) {
         api_problem(&exchange->request, response, &exchange->request.op, op_no_memory(&exchange->request.op));
     }
-    if (exchange->pumping && !exchange->reads_now) {
+    if (exchange->pumping && !exchange->reads_now && !exchange->mapped) {
         pump(exchange);
     } else if (!exchange->pumping) {
         api_finish(&exchange->request); /* here, where it may block, and not when the client has it all */
@@ -245,7 +259,7 @@ static void run_task(struct task *task) {
         turn_away(exchange);
     } else if (open && !answered) {
         run_handler(exchange);
-    } else if (open && exchange->pumping) {
+    } else if (open && exchange->pumping && !exchange->mapped) {
         exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
         pump(exchange);
     }

@@ -23,7 +23,8 @@
  * Work (under the mutex) says whether a lane has the exchange: IDLE, QUEUED, RUNNING, or AGAIN (woken while it ran: it will
  * run once more). A lane touches request, response and the consumer end of `in` and producer end of `out` only while RUNNING. The
  * poll thread takes RUNNING itself for a read of the source that does not wait (reads_now), when the pipe is empty: bytes in the
- * page cache then go from there to the library's buffer, past pipe and lane. The
+ * page cache then go from there to the library's buffer, past pipe and lane. A body that can be had as memory is sent from
+ * there (mapped): nobody pulls it, and its source is closed on a lane when the library has ended the request. The
  * poll thread touches request and response only before the exchange first goes to a lane and after `answered`.
  *
  * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. A lane that finds the library's side
@@ -117,6 +118,9 @@ struct exchange {
     struct pipe out;
     bool pumping;   /* the source still has to be pulled */
     bool reads_now; /* it can be read on the poll thread; set before the answer stands */
+    const void *
+        mapped; /* the body, for the library to send from; the source stays open, and is not pulled. NULL = none */
+    uint64_t acked_before; /* a mapped body: what the client had acknowledged when it was queued */
     uint64_t pumped_bytes;
 
     /* under the mutex */

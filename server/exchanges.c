@@ -136,6 +136,7 @@ struct exchange *exchange_begin(struct exchanges *set, struct client *client,
     exchange->fault.reason = REASON_NONE;
     exchange->pumping = false;
     exchange->reads_now = false;
+    exchange->mapped = NULL;
     exchange->pumped_bytes = 0;
     exchange->work = WORK_IDLE;
     exchange->open = true;

@@ -54,6 +54,11 @@ static uint64_t bytes_moved(int fd) {
     return read_info(fd, &info) ? info.tcpi_bytes_acked + info.tcpi_bytes_received : 0;
 }
 
+uint64_t watch_acked_bytes(const struct watch *watch) {
+    struct tcp_info info;
+    return read_info(watch->fd, &info) ? info.tcpi_bytes_acked : 0;
+}
+
 /* The client has sent its last byte and all of them were read: what we wait for will not come. */
 static bool is_at_end(int fd) {
     struct tcp_info info;

@@ -60,5 +60,7 @@ void reaper_watch(struct reaper *reaper, struct watch *watch, int fd);
 void reaper_forget(struct reaper *reaper, struct watch *watch);
 void watch_enter(struct watch *watch, enum watch_phase phase);
 enum watch_phase watch_phase(const struct watch *watch);
+/* What the client has acknowledged since it connected, heads included. Any thread, while the socket is open. */
+uint64_t watch_acked_bytes(const struct watch *watch);
 
 #endif

@@ -61,6 +61,10 @@ static struct MHD_Response *source_reply(const struct response *response,
     if (!length) {
         return empty_reply();
     }
+    if (options->mapped) {
+        struct MHD_IoVec piece = {.iov_base = options->mapped, .iov_len = (size_t)length};
+        return MHD_create_response_from_iovec(&piece, 1, NULL, NULL); /* which only hands it to the kernel */
+    }
     size_t block = length < SOURCE_BLOCK_BYTES ? (size_t)length : SOURCE_BLOCK_BYTES;
     return MHD_create_response_from_callback(length == SIZE_UNKNOWN ? MHD_SIZE_UNKNOWN : length, block,
                                              options->reader, options->reader_context, NULL);

@@ -1,6 +1,7 @@
 /* reply.h - from the REST surface's answer to the HTTP library's response object.
  *
- * Bodies are never copied here: a text moves, an entry's body is shared by reference, a source is pulled. The finished response
+ * Bodies are never copied here: a text moves, an entry's body is shared by reference, a source is pulled or lends
+ * its memory. The finished response
  * of a reusable answer stays with its entry (struct entry_note), so that the next hit only queues it. That response holds the
  * body's blob, not the entry: an entry that is evicted while it is being sent frees itself, and its body when the last client
  * has it.
@@ -17,6 +18,8 @@ struct reply_options {
     bool close_after;
     /* for the header; where it is short, hints (Location, Link, Cache-Status, Access-Control-Expose-Headers) are left out. 0 = not known: all */
     size_t room_bytes;
+    const void *
+        mapped; /* the body of a BODY_SOURCE, borrowed until the library has ended the request; NULL = it is pulled */
     MHD_ContentReaderCallback reader; /* pulls BODY_SOURCE */
     void *reader_context;
 };

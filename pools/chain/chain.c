@@ -320,6 +320,14 @@ enum err chain_read_next_now(struct chain_read *read, void *ret_bytes, size_t ca
     return err;
 }
 
+enum err chain_read_map(struct chain_read *read, size_t bytes, const void **ret_bytes) {
+    uint64_t end = read->end < read->meta.size_bytes ? read->end : read->meta.size_bytes;
+    if (!read->reader || read->skip_bytes || !bytes || end - read->offset != bytes) {
+        return ERR_AGAIN;
+    }
+    return reader_map(read->reader, bytes, ret_bytes);
+}
+
 enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes, size_t cap,
                          size_t *ret_count) {
     MUST(read->state == READ_READY && cap > 0);

@@ -105,6 +105,9 @@ enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes
  * on a lane to go on. Never blocks. */
 enum err chain_read_next_now(struct chain_read *read, void *ret_bytes, size_t cap,
                              size_t *ret_count) MUST_USE;
+/* All that is still to come of such a body, `bytes` of it, as memory that only a send() may look at (pool.h: reader_ops.map); good until
+ * chain_read_close. ERR_AGAIN: read it instead. Lanes only. */
+enum err chain_read_map(struct chain_read *read, size_t bytes, const void **ret_bytes) MUST_USE;
 /* After OK: whether it is worth calling. */
 bool chain_read_has_now(const struct chain_read *read);
 /* At any point; no wake starts after it returned. The fetch goes on without this reader. NULL allowed. */

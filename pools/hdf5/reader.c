@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 
 #define VERIFY_PIECE_BYTES (UINT64_C(256) << 10)
+/* Below it, the lane's part of a mapping costs more than the copy that it saves. */
+#define MAP_LEAST_BYTES READER_WHOLE_BYTES
 
 struct hdf5_reader {
     struct reader base;
@@ -16,6 +18,9 @@ struct hdf5_reader {
     struct version *version; /* one reference: its space is not reused */
     struct blob *whole;      /* the body when it is in memory, else NULL */
     struct digest *digest;   /* of what went by, when this read compares it */
+    struct mappings *mappings;
+    struct mapping *mapping; /* of what somebody sends from there */
+    bool was_read;           /* before: once more is likely */
     uint64_t at, end;        /* in the body */
     size_t id_bytes;
     char id[];
@@ -197,9 +202,25 @@ static enum err read_cached_piece(struct reader *base, void *ret_bytes, size_t c
     return OK;
 }
 
+/* The version is held until the reader is closed, so its space is not written to while somebody sends from it. Once read is not enough: a
+ * mapping that nobody uses again costs more than it saves. */
+static enum err map_piece(struct reader *base, size_t count, const void **ret_bytes) {
+    struct hdf5_reader *reader = reader_of(base);
+    const struct version *version = reader->version;
+    bool is_intact = !version->has_sha256 || atomic_load(&version->verified);
+    bool is_worth_it = reader->was_read && count >= MAP_LEAST_BYTES;
+    if (!reader->mappings || !is_intact || !is_worth_it || reader->whole || reader->digest ||
+        reader->mapping || count > reader->end - reader->at) {
+        return ERR_AGAIN;
+    }
+    return mapping_take(reader->mappings, version->file->fd, version->offset + reader->at, count,
+                        &reader->mapping, ret_bytes);
+}
+
 static void close_reader(struct reader *base) {
     struct hdf5_reader *reader = reader_of(base);
     struct pool *pool = reader->pool;
+    mapping_release(reader->mappings, reader->mapping);
     meta_fini(&reader->base.meta);
     blob_unref(reader->whole);
     digest_free(reader->digest);
@@ -211,7 +232,7 @@ static void close_reader(struct reader *base) {
 }
 
 static const struct reader_ops reader_ops = {
-    .read = read_piece, .close = close_reader, .read_now = read_cached_piece};
+    .read = read_piece, .close = close_reader, .read_now = read_cached_piece, .map = map_piece};
 
 static enum err open_on(struct hdf5_reader *reader, struct op *op, const struct id *id,
                         const struct read_options *options) {
@@ -234,12 +255,13 @@ static enum err open_on(struct hdf5_reader *reader, struct op *op, const struct 
     reader->at = options->offset;
     reader->end = options->offset + wanted;
     version_meta(reader->version, &reader->base.meta);
-    atomic_store_explicit(&reader->version->touched, true, memory_order_relaxed);
+    reader->was_read = atomic_exchange_explicit(&reader->version->touched, true, memory_order_relaxed);
     return OK;
 }
 
-enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
-                          const struct read_options *options, struct reader **ret_reader) {
+enum err hdf5_reader_open(struct pool *pool, struct store *store, struct mappings *mappings, struct op *op,
+                          const struct id *id, const struct read_options *options,
+                          struct reader **ret_reader) {
     struct hdf5_reader *reader = calloc(1, sizeof *reader + id->bytes + 1);
     if (!reader) {
         return op_no_memory(op);
@@ -247,6 +269,7 @@ enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op,
     reader->base.ops = &reader_ops;
     reader->pool = pool ? pool_ref(pool) : NULL;
     reader->store = store;
+    reader->mappings = mappings;
     reader->id_bytes = id->bytes;
     memcpy(reader->id, id->text, id->bytes);
     enum err err = open_on(reader, op, id, options);
@@ -271,7 +294,7 @@ enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id 
     }
     struct read_options whole = {.length = UINT64_MAX};
     struct reader *reader = NULL;
-    err = hdf5_reader_open(NULL, store, op, id, &whole, &reader);
+    err = hdf5_reader_open(NULL, store, NULL, op, id, &whole, &reader);
     if (!err) {
         reader_close(reader);
     }

@@ -14,10 +14,11 @@
 /* What is pulled from /PREFIX/N, and how it misbehaves. See fake_api.h. */
 static const struct source {
     const char *prefix;
-    bool endless, drips, is_nudged, is_stuck, breaks, is_near;
+    bool endless, drips, is_nudged, is_stuck, breaks, is_near, is_lent;
 } sources[] = {
     {.prefix = "/source/"},
     {.prefix = "/near/", .is_near = true},
+    {.prefix = "/lent/", .is_lent = true},
     {.prefix = "/stream/", .endless = true},
     {.prefix = "/dripping/", .drips = true},
     {.prefix = "/nudged/", .is_nudged = true},
@@ -36,6 +37,7 @@ struct kept {
     uint64_t offset, length;
     bool rests; /* its last read said "again" */
     unsigned near_reads;
+    char *lent;
 };
 
 static atomic_uint entry_answers;
@@ -196,6 +198,7 @@ enum api_step api_peek(struct request *request, struct response *response) {
 
 static void free_kept(void *context) {
     struct kept *kept = context;
+    MUST(!kept->lent);
     buf_fini(&kept->body);
     free(kept);
 }
@@ -248,9 +251,22 @@ static enum err read_source(void *context, struct op *op, void *ret_bytes, size_
     return OK;
 }
 
+/* Freed with the source: under ASan, who sends from it afterwards is found out. */
+static enum err lend(void *context, size_t bytes, const void **ret_bytes) {
+    struct kept *kept = context;
+    MUST(bytes == kept->length && !kept->offset && !kept->lent);
+    kept->lent = malloc(bytes);
+    MUST(kept->lent);
+    copy_pattern(kept, kept->lent, bytes);
+    *ret_bytes = kept->lent;
+    return OK;
+}
+
 /* kept is freed by api_finish. */
 static void close_source(void *context) {
     struct kept *kept = context;
+    free(kept->lent);
+    kept->lent = NULL;
     if (kept->source->is_nudged) { /* as late as a wake may come: api_finish ends the subscription */
         waker_wake(kept->request->waker);
     }
@@ -261,6 +277,7 @@ static enum api_step answer_source(struct response *response, struct kept *kept)
     response->body_kind = BODY_SOURCE;
     response->source = (struct body_source){.read = read_source,
                                             .read_now = kept->source->is_near ? read_near : NULL,
+                                            .map = kept->source->is_lent ? lend : NULL,
                                             .close = close_source,
                                             .context = kept};
     response->content_length = kept->source->endless ? SIZE_UNKNOWN : kept->length;

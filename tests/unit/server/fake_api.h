@@ -12,6 +12,7 @@
  *   /trailer    run reads the body and answers the Repr-Digest trailer
  *   /source/N   run answers N pulled bytes of known length; /stream/N of unknown length
  *   /near/N     the same of known length, two reads of three without a lane
+ *   /lent/N     the same of known length, lent as memory, which is freed when the source is closed
  *   /dripping/N like source, but every second read says "again" and wakes itself
  *   /stuck/N    like source, but waits at the gate in the middle
  *   /broken/N   like source, but fails in the middle; /brokenstream/N of unknown length

@@ -65,6 +65,26 @@ START_TEST(a_body_at_hand_is_read_past_the_lane) {
 }
 END_TEST
 
+START_TEST(a_body_lent_as_memory_is_sent_from_there) {
+    int fd = client_connect(&house);
+    client_send(fd, GET("/lent/9000000") GET("/lent/1") "HEAD /lent/70000 HTTP/1.1\r\n" HOST
+                                                        "\r\n" GET("/lent/0") GET("/text"));
+    const size_t lengths[] = {9000000, 1, 0, 0};
+    for (size_t i = 0; i < 4; i++) {
+        struct answer answer = client_receive(fd, i == 2);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert(i == 2 ? answer_has(&answer, "Content-Length: 70000\r\n")
+                         : answer_is_pattern(&answer, lengths[i]));
+        answer_free(&answer);
+    }
+    struct answer answer = client_receive(fd, false);
+    ck_assert_str_eq(answer.body, "hello");
+    answer_free(&answer);
+    close(fd);
+    ck_assert_uint_eq(fake_await_all_finished(5), 5);
+}
+END_TEST
+
 START_TEST(list_fields_are_joined_on_lanes) {
     expect("GET /lane HTTP/1.1\r\n" HOST "X-List: a  \r\nx-list:b\r\nX-LIST: c\r\n\r\n", 200, "a, b, c");
 }
@@ -236,6 +256,7 @@ static void *leave_at_random(void *argument) {
         GET("/entry"),
         GET("/source/900000"),
         GET("/near/900000"),
+        GET("/lent/9000000"),
         GET("/stream/900000"),
         GET("/dripping/900000"),
         GET("/broken/900000"),
@@ -303,6 +324,7 @@ int main(void) {
     tcase_add_test(usual, one_connection_serves_many_requests);
     tcase_add_test(usual, pipelined_requests_are_answered_in_order);
     tcase_add_test(usual, a_body_at_hand_is_read_past_the_lane);
+    tcase_add_test(usual, a_body_lent_as_memory_is_sent_from_there);
     tcase_add_test(usual, list_fields_are_joined_on_lanes);
     tcase_add_test(usual, head_and_304_tell_the_length_and_send_nothing);
     tcase_add_test(usual, a_reusable_answer_is_built_once);
