@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* ---- what handlers may ask ---- */
 
@@ -263,15 +264,17 @@ static void unshelve(struct client *client) {
     }
 }
 
+/* NULL when out of memory: then the connection ends here, because nobody would watch it. */
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
     /* Each answer of MHD_get_connection_info is good until the next: from 1.0 on they share their memory. */
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct client *client = info ? calloc(1, sizeof *client) : NULL;
+    int fd = info ? info->connect_fd : -1;
+    struct client *client = calloc(1, sizeof *client);
     if (!client) {
+        (void)shutdown(fd, SHUT_RDWR);
         return NULL;
     }
-    int fd = info->connect_fd;
     if (set->config.access_log) {
         info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         if (info && info->client_addr) {
@@ -287,7 +290,7 @@ void exchange_on_connection(void *context, struct MHD_Connection *connection, vo
                             enum MHD_ConnectionNotificationCode code) {
     struct exchanges *set = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = client_new(set, connection); /* NULL: its requests will be cut */
+        *socket_context = client_new(set, connection);
         return;
     }
     struct client *client = *socket_context;
