@@ -18,12 +18,17 @@ static bool may_trail(const char *name) {
     return strcasecmp(name, "Content-Digest") == 0 || strcasecmp(name, "Repr-Digest") == 0;
 }
 
+static const struct header_field *find_trailer(const struct exchange *exchange, const char *name) {
+    enum err ended = OK;
+    return may_trail(name) && pipe_at_end(&exchange->in, &ended) ? headers_find(&exchange->trailers, name)
+                                                                 : NULL;
+}
+
 static const char *find_header(const struct request *request, const char *name) {
     const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
     const struct header_field *field = headers_find(&exchange->headers, name);
-    enum err ended = OK;
-    if (!field && exchange->screened.has_body && may_trail(name) && pipe_at_end(&exchange->in, &ended)) {
-        field = headers_find(&exchange->trailers, name);
+    if (!field && exchange->screened.has_body) {
+        field = find_trailer(exchange, name);
     }
     return field ? field->value : NULL;
 }
