@@ -4,6 +4,7 @@
  */
 #include "api/target.h"
 
+#include "pools/base/eight.h"
 #include "pools/base/percent.h"
 
 #include <stdint.h>
@@ -21,41 +22,71 @@ struct decoder {
     char *next;
     /* no escape and nothing beyond ASCII in the whole target: every text stands for itself */
     bool is_literal;
+    const char *raw; /* the part (path or query) that is decoded; a literal one is copied as a whole, */
+    char *copy;      /* to here, and cut up */
 };
 
-/* One look at every byte tells whether the target may be parsed at all and whether it must be decoded: most need not be. Without
- * branches, so that the compiler looks at many bytes at once. */
-static bool look_through(const char *raw, size_t bytes, bool *ret_is_literal) {
-    uint8_t unsound = 0;
-    uint8_t coded = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        uint8_t byte = (uint8_t)raw[i];
-        unsound |= (uint8_t)((byte <= 0x20) | (byte == 0x7f) | (byte == '#'));
-        coded |= (uint8_t)((byte >= 0x80) | (byte == '%'));
-    }
-    *ret_is_literal = !coded;
-    return !unsound;
+/* Control characters, blanks, '#', '%', DEL and what is beyond ASCII, with a few that are as good as any and rarely sent. */
+static uint64_t is_special(uint64_t eight) {
+    return eight_below(eight, '&') | eight_from(eight, 0x7f);
 }
 
-static enum err decode(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
-                       size_t bytes, struct target_text *ret_text) {
-    size_t decoded = bytes;
+/* Whether the target may be parsed at all, and whether it must be decoded: most need not be, and are looked through quickly. */
+static bool look_through(const char *raw, size_t bytes, bool *ret_is_literal) {
+    uint64_t special = 0;
+    for (size_t at = 0; at + EIGHT <= bytes; at += EIGHT) {
+        special |= is_special(eight_load(raw + at));
+    }
+    special |= is_special(eight_tail(raw, bytes));
+    bool is_sound = true;
+    bool is_literal = true;
+    for (size_t i = 0; special && i < bytes; i++) {
+        uint8_t byte = (uint8_t)raw[i];
+        is_sound = is_sound && byte > 0x20 && byte != 0x7f && byte != '#';
+        is_literal = is_literal && byte < 0x80 && byte != '%';
+    }
+    *ret_is_literal = is_literal;
+    return is_sound;
+}
+
+static void begin_part(struct decoder *decoder, const char *raw, const char *end) {
+    decoder->raw = raw;
+    decoder->copy = decoder->next;
     if (decoder->is_literal) {
-        memcpy(decoder->next, raw, bytes);
-        decoder->next[bytes] = '\0';
-    } else if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
+        memcpy(decoder->copy, raw, (size_t)(end - raw));
+        decoder->next += end - raw + 1;
+    }
+}
+
+static enum err decode_escapes(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
+                               size_t bytes, struct target_text *ret_text) {
+    size_t decoded = bytes;
+    if (percent_decode(raw, bytes, decoder->next, &decoded) != OK) {
         return op_fail(decoder->op, reason, "the %s has a malformed percent-encoding", what);
-    } else if (!utf8_valid(decoder->next, decoded)) {
+    }
+    if (!utf8_valid(decoder->next, decoded)) {
         return op_fail(decoder->op, reason, "the %s is not valid UTF-8", what);
     }
-    ret_text->text = decoder->next;
-    ret_text->bytes = decoded;
+    *ret_text = (struct target_text){.text = decoder->next, .bytes = decoded};
     decoder->next += decoded + 1;
+    return OK;
+}
+
+/* The text that stands at `raw` in the part, with a delimiter or the part's end behind it. */
+static inline enum err decode(struct decoder *decoder, enum reason reason, const char *what, const char *raw,
+                              size_t bytes, struct target_text *ret_text) {
+    if (!decoder->is_literal) {
+        return decode_escapes(decoder, reason, what, raw, bytes, ret_text);
+    }
+    char *text = decoder->copy + (raw - decoder->raw);
+    text[bytes] = '\0';
+    *ret_text = (struct target_text){.text = text, .bytes = bytes};
     return OK;
 }
 
 static enum err parse_path(struct decoder *decoder, const char *path, const char *end,
                            struct target *target) {
+    begin_part(decoder, path, end);
     while (path < end) {
         const char *segment = path + 1; /* behind the slash */
         const char *slash = memchr(segment, '/', (size_t)(end - segment));
@@ -110,6 +141,7 @@ static enum err parse_parameter(struct decoder *decoder, const char *raw, const 
 
 static enum err parse_query(struct decoder *decoder, const char *query, const char *end,
                             struct target *target) {
+    begin_part(decoder, query, end);
     while (query < end) {
         const char *ampersand = memchr(query, '&', (size_t)(end - query));
         const char *parameter_end = ampersand ? ampersand : end;
@@ -127,7 +159,7 @@ static enum err parse_query(struct decoder *decoder, const char *query, const ch
 static const char *skip_authority(const char *raw, const char *end) {
     static const char scheme[] = "http://";
     size_t scheme_bytes = sizeof scheme - 1;
-    if ((size_t)(end - raw) < scheme_bytes || strncasecmp(raw, scheme, scheme_bytes) != 0) {
+    if ((size_t)(end - raw) < scheme_bytes || *raw == '/' || strncasecmp(raw, scheme, scheme_bytes) != 0) {
         return raw;
     }
     raw += scheme_bytes;

@@ -220,7 +220,6 @@ static bool start_listening(struct daemon *daemon, struct complaint *error) {
     struct listener_limits limits = {
         .poll_threads = poll_threads_of(daemon),
         .most_connections = (unsigned)number_of(daemon, "max_connections"),
-        .idle_timeout_s = (unsigned)number_of(daemon, "idle_timeout_s"),
     };
     struct op op;
     op_init(&op, 0, 0);

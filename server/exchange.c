@@ -38,10 +38,11 @@ static enum err authorize(struct exchange *exchange) {
         return auth_check(auth, &request->op, request->route->scope,
                           request->io->header(request, "Authorization"));
     }
-    if (exchange_has_own_answer(exchange)) {
-        return OK; /* a page that was let in by name */
+    const char *origin = request->io->header(request, "Origin");
+    if (!origin || exchange_has_own_answer(exchange)) {
+        return OK; /* no page, or one that was let in by name */
     }
-    return auth_check_origin(auth, &request->op, request->method, request->io->header(request, "Origin"),
+    return auth_check_origin(auth, &request->op, request->method, origin,
                              request->io->header(request, "Host"));
 }
 

@@ -129,13 +129,9 @@ static struct cors_ask cors_ask_of(const struct exchange *exchange) {
     };
 }
 
-bool exchange_has_own_answer(const struct exchange *exchange) {
-    const struct cors *cors = exchange->set->config.cors;
-    if (!cors) {
-        return false;
-    }
+bool exchange_is_from_named_page(const struct exchange *exchange) {
     struct cors_ask ask = cors_ask_of(exchange);
-    return ask.origin && cors_names(cors, ask.origin, ask.origin_bytes);
+    return ask.origin && cors_names(exchange->set->config.cors, ask.origin, ask.origin_bytes);
 }
 
 static void describe_for_pages(struct exchange *exchange) {

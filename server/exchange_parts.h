@@ -178,8 +178,12 @@ enum err exchange_take_head(struct exchange *exchange, const char *method, const
 void exchange_take_trailers(struct exchange *exchange);
 
 /* ---- exchange_answer.c ---- */
-/* Whether the answer depends on who asks (a page of a configured origin), so that it may not be kept. */
-bool exchange_has_own_answer(const struct exchange *exchange);
+/* Whether a page of a configured origin asks; only where some are configured. */
+bool exchange_is_from_named_page(const struct exchange *exchange);
+/* Whether the answer depends on who asks, so that it may not be kept. */
+static inline bool exchange_has_own_answer(const struct exchange *exchange) {
+    return exchange->set->config.cors && exchange_is_from_named_page(exchange);
+}
 /* Queues response as the answer; state ANSWER. */
 enum MHD_Result exchange_queue(struct exchange *exchange);
 /* Queues when the answer is known, else parks; MHD_NO when that is not possible. */

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* ---- what handlers may ask ---- */
 
@@ -17,12 +18,17 @@ static bool may_trail(const char *name) {
     return strcasecmp(name, "Content-Digest") == 0 || strcasecmp(name, "Repr-Digest") == 0;
 }
 
+static const struct header_field *find_trailer(const struct exchange *exchange, const char *name) {
+    enum err ended = OK;
+    return may_trail(name) && pipe_at_end(&exchange->in, &ended) ? headers_find(&exchange->trailers, name)
+                                                                 : NULL;
+}
+
 static const char *find_header(const struct request *request, const char *name) {
     const struct exchange *exchange = CONTAINER_OF_CONST(request, struct exchange, request);
     const struct header_field *field = headers_find(&exchange->headers, name);
-    enum err ended = OK;
-    if (!field && exchange->screened.has_body && may_trail(name) && pipe_at_end(&exchange->in, &ended)) {
-        field = headers_find(&exchange->trailers, name);
+    if (!field && exchange->screened.has_body) {
+        field = find_trailer(exchange, name);
     }
     return field ? field->value : NULL;
 }
@@ -264,15 +270,17 @@ static void unshelve(struct client *client) {
     }
 }
 
+/* NULL when out of memory: then the connection ends here, because nobody would watch it. */
 static struct client *client_new(struct exchanges *set, struct MHD_Connection *connection) {
     /* Each answer of MHD_get_connection_info is good until the next: from 1.0 on they share their memory. */
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct client *client = info ? calloc(1, sizeof *client) : NULL;
+    int fd = info ? info->connect_fd : -1;
+    struct client *client = calloc(1, sizeof *client);
     if (!client) {
+        (void)shutdown(fd, SHUT_RDWR);
         return NULL;
     }
-    int fd = info->connect_fd;
     if (set->config.access_log) {
         info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         if (info && info->client_addr) {
@@ -288,7 +296,7 @@ void exchange_on_connection(void *context, struct MHD_Connection *connection, vo
                             enum MHD_ConnectionNotificationCode code) {
     struct exchanges *set = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = client_new(set, connection); /* NULL: its requests will be cut */
+        *socket_context = client_new(set, connection);
         return;
     }
     struct client *client = *socket_context;

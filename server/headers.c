@@ -7,6 +7,7 @@
 
 void headers_init(struct headers *headers) {
     headers->count = 0;
+    headers->letters = 0;
     headers->lengths = 0;
     headers->overflow = false;
     headers->may_have_twins = false;
@@ -44,6 +45,7 @@ void headers_add(struct headers *headers, const char *name, size_t name_bytes, c
     uint64_t bit = length_bit(name_bytes);
     headers->may_have_twins = headers->may_have_twins || (headers->lengths & bit);
     headers->lengths |= bit;
+    headers->letters |= headers_letter(name);
     headers->field[headers->count++] = (struct header_field){
         .name = name,
         .value = value,
@@ -114,7 +116,7 @@ bool headers_own(struct headers *headers) {
     return true;
 }
 
-const struct header_field *headers_find(const struct headers *headers, const char *name) {
+const struct header_field *headers_search(const struct headers *headers, const char *name) {
     size_t name_bytes = strlen(name);
     if (!(headers->lengths & length_bit(name_bytes))) {
         return NULL;

@@ -24,7 +24,8 @@ struct header_field {
 
 struct headers {
     unsigned count;
-    /* bit n: some name is n bytes long (mod 64); most names asked for are ruled out by it */
+    /* bit n: some name begins with the nth letter, is n bytes long (mod 64); most names asked for are ruled out by the first already */
+    uint32_t letters;
     uint64_t lengths;
     bool overflow;       /* there were more than HEADERS_MOST */
     bool may_have_twins; /* two names are equally long */
@@ -41,8 +42,15 @@ void headers_add(struct headers *headers, const char *name, size_t name_bytes, c
                  size_t value_bytes);
 /* Copies every text into one block and joins fields of one name with ", ". False when out of memory (nothing changed). */
 bool headers_own(struct headers *headers) MUST_USE;
+/* The bit of a name's first letter in `letters`, the same for both cases. */
+static inline uint32_t headers_letter(const char *name) {
+    return UINT32_C(1) << ((unsigned char)name[0] % 32);
+}
+const struct header_field *headers_search(const struct headers *headers, const char *name);
 /* The first field of that name, or NULL; names match without case. */
-const struct header_field *headers_find(const struct headers *headers, const char *name);
+static inline const struct header_field *headers_find(const struct headers *headers, const char *name) {
+    return headers->letters & headers_letter(name) ? headers_search(headers, name) : NULL;
+}
 /* How many fields have that name. */
 unsigned headers_count(const struct headers *headers, const char *name);
 /* Whether any two fields share a name. */

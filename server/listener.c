@@ -69,6 +69,7 @@ static void log_library(void *context, const char *format, va_list arguments) {
     log_line(LOG_DEBUG, "microhttpd", "%s", text);
 }
 
+/* No MHD_OPTION_CONNECTION_TIMEOUT: the reaper ends what is idle. */
 static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *limits,
                                        struct exchanges *exchanges) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -87,7 +88,6 @@ static struct MHD_Daemon *start_daemon(int fd, const struct listener_limits *lim
                             MHD_OPTION_EXTERNAL_LOGGER, log_library, exchanges,    /* */
                             MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,              /* */
                             MHD_OPTION_CONNECTION_LIMIT, limits->most_connections, /* */
-                            MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_timeout_s, /* */
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SCREEN_MEMORY_BYTES,
                             MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, exchanges,
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, exchanges,

@@ -18,7 +18,6 @@ struct listener;
 struct listener_limits {
     unsigned poll_threads;
     unsigned most_connections;
-    unsigned idle_timeout_s;
 };
 
 /* Whether the HTTP library that runs ("0.9.75", "1.0.1") is of the kind that was built for. 0.9 and 1.0 have one name for the loader but

@@ -48,10 +48,8 @@ static bool read_info(int fd, struct tcp_info *ret_info) {
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret_info, &size) == 0;
 }
 
-/* Bytes that moved in either direction so far. */
-static uint64_t bytes_moved(int fd) {
-    struct tcp_info info;
-    return read_info(fd, &info) ? info.tcpi_bytes_acked + info.tcpi_bytes_received : 0;
+static uint64_t bytes_moved(const struct tcp_info *info) {
+    return info->tcpi_bytes_acked + info->tcpi_bytes_received;
 }
 
 uint64_t watch_acked_bytes(const struct watch *watch) {
@@ -60,50 +58,83 @@ uint64_t watch_acked_bytes(const struct watch *watch) {
 }
 
 /* The client has sent its last byte and all of them were read: what we wait for will not come. */
-static bool is_at_end(int fd) {
-    struct tcp_info info;
+static bool is_at_end(int fd, const struct tcp_info *info) {
     int unread = 0;
-    return read_info(fd, &info) && (info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE) &&
+    return (info->tcpi_state == TCP_CLOSE_WAIT || info->tcpi_state == TCP_CLOSE) &&
            ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
-/* Whether the client has made us wait too long. */
-static bool is_overdue(struct reaper *reaper, struct watch *watch, uint64_t now_ns) {
-    const struct reaper_limits *limits = &reaper->limits;
-    unsigned step = atomic_load_explicit(&watch->step, memory_order_relaxed);
-    enum watch_phase phase = (enum watch_phase)(step % PHASES);
-    if (step != watch->seen_step) {
-        watch->seen_step = step;
-        watch->since_ns = now_ns;
-        watch->mark_ns = 0;
-        watch->seen_end = false;
-    }
-    if (phase != WATCH_WORK && phase != WATCH_SEND && is_at_end(watch->fd)) {
-        if (watch->seen_end) {
-            return true;
-        }
-        watch->seen_end = true;
-    }
-    switch (phase) {
-    case WATCH_OPENED:
-    case WATCH_HEAD:
-        return now_ns - watch->since_ns > limits->header_ns;
-    case WATCH_IDLE:
-        return now_ns - watch->since_ns > limits->idle_ns + limits->header_ns;
-    case WATCH_WORK:
-        return false;
-    case WATCH_BODY:
-    case WATCH_SEND:
-        break;
-    }
+/* A phase begins with the tick that sees it first. */
+static void begin_phase(struct watch *watch, unsigned step, uint64_t now_ns) {
+    watch->seen_step = step;
+    watch->since_ns = now_ns;
+    watch->moved_ns = now_ns;
+    watch->mark_ns = 0;
+    watch->seen_end = false;
+}
+
+/* Fewer bytes than there must be, in a whole window. */
+static bool is_too_slow(const struct reaper_limits *limits, struct watch *watch, uint64_t bytes,
+                        uint64_t now_ns) {
     if (watch->mark_ns && now_ns - watch->mark_ns < limits->rate_ns) {
         return false;
     }
-    uint64_t bytes = bytes_moved(watch->fd);
     bool too_slow = watch->mark_ns && bytes - watch->mark_bytes < limits->least_bytes;
     watch->mark_ns = now_ns;
     watch->mark_bytes = bytes;
     return too_slow;
+}
+
+enum verdict {
+    KEEP,
+    CLOSE_UNUSED, /* kept for a next request that did not come: no news for anybody */
+    CLOSE
+};
+
+static enum verdict judge(struct reaper *reaper, struct watch *watch, uint64_t now_ns) {
+    const struct reaper_limits *limits = &reaper->limits;
+    unsigned step = atomic_load_explicit(&watch->step, memory_order_relaxed);
+    enum watch_phase phase = (enum watch_phase)(step % PHASES);
+    if (step != watch->seen_step) {
+        begin_phase(watch, step, now_ns);
+    }
+    if (phase == WATCH_WORK) {
+        return KEEP;
+    }
+    struct tcp_info info;
+    bool is_known = read_info(watch->fd, &info);
+    uint64_t bytes = is_known ? bytes_moved(&info) : 0;
+    if (bytes != watch->moved_bytes) {
+        watch->moved_bytes = bytes;
+        watch->moved_ns = now_ns;
+    }
+    if (is_known && phase != WATCH_SEND && is_at_end(watch->fd, &info)) {
+        if (watch->seen_end) {
+            return CLOSE;
+        }
+        watch->seen_end = true;
+    }
+    if (now_ns - watch->moved_ns > limits->idle_ns) {
+        return phase == WATCH_IDLE ? CLOSE_UNUSED : CLOSE;
+    }
+    uint64_t in_phase_ns = now_ns - watch->since_ns;
+    bool is_over = false;
+    switch (phase) {
+    case WATCH_OPENED:
+    case WATCH_HEAD:
+        is_over = in_phase_ns > limits->header_ns;
+        break;
+    case WATCH_IDLE: /* something moves, but no request line is complete */
+        is_over = in_phase_ns > limits->idle_ns + limits->header_ns;
+        break;
+    case WATCH_BODY:
+    case WATCH_SEND:
+        is_over = is_too_slow(limits, watch, bytes, now_ns);
+        break;
+    case WATCH_WORK:
+        break;
+    }
+    return is_over ? CLOSE : KEEP;
 }
 
 static void *reaper_main(void *argument) {
@@ -113,10 +144,11 @@ static void *reaper_main(void *argument) {
         uint64_t now_ns = clock_now_ns();
         unsigned reaped = 0;
         for (struct watch *watch = reaper->first; watch; watch = watch->next) {
-            if (is_overdue(reaper, watch, now_ns)) {
+            enum verdict verdict = judge(reaper, watch, now_ns);
+            if (verdict != KEEP) {
                 (void)shutdown(watch->fd, SHUT_RDWR); /* fails only when the client was faster */
-                reaped++;
             }
+            reaped += verdict == CLOSE;
         }
         if (reaped) {
             log_line(LOG_INFO, "reaper", "shut %u connection(s) whose client was too slow or gone", reaped);
@@ -137,7 +169,8 @@ struct reaper *reaper_start(const struct reaper_limits *limits) {
         return NULL;
     }
     reaper->limits = *limits;
-    reaper->tick_ns = least(TICK_MOST_NS, least(limits->header_ns, limits->rate_ns) / TICKS_PER_LIMIT);
+    uint64_t shortest_ns = least(limits->idle_ns, least(limits->header_ns, limits->rate_ns));
+    reaper->tick_ns = least(TICK_MOST_NS, shortest_ns / TICKS_PER_LIMIT);
     mutex_init(&reaper->mutex, RANK_REAPER);
     cond_init(&reaper->wake);
     sigset_t all, before;
@@ -170,7 +203,8 @@ void reaper_stop(struct reaper *reaper) {
 }
 
 void reaper_watch(struct reaper *reaper, struct watch *watch, int fd) {
-    *watch = (struct watch){.fd = fd, .since_ns = clock_now_ns()};
+    uint64_t now_ns = clock_now_ns();
+    *watch = (struct watch){.fd = fd, .since_ns = now_ns, .moved_ns = now_ns};
     atomic_init(&watch->step, WATCH_OPENED);
     mutex_lock(&reaper->mutex);
     watch->next = reaper->first;

@@ -2,6 +2,7 @@
 #include "server/screen.h"
 
 #include "api/target.h"
+#include "pools/base/eight.h"
 #include "pools/base/token.h"
 
 #include <string.h>
@@ -39,6 +40,25 @@ size_t screen_answer_room(size_t head_bytes, unsigned field_count) {
     return used < SCREEN_MEMORY_BYTES ? SCREEN_MEMORY_BYTES - used : 0;
 }
 
+/* Control characters, and what is beyond ASCII, which is none. */
+static uint64_t is_suspect(uint64_t eight) {
+    return eight_below(eight, 0x20) | eight_from(eight, 0x7f);
+}
+
+static bool has_control(const char *text, size_t bytes) {
+    uint64_t suspect = 0;
+    for (size_t at = 0; at + EIGHT <= bytes; at += EIGHT) {
+        suspect |= is_suspect(eight_load(text + at));
+    }
+    suspect |= is_suspect(eight_tail(text, bytes));
+    bool has = false;
+    for (size_t at = 0; suspect && at < bytes; at++) {
+        unsigned char byte = (unsigned char)text[at];
+        has |= (byte < 0x20 && byte != '\t') || byte == 0x7f;
+    }
+    return has;
+}
+
 static enum err check_fields(struct op *op, const struct screen_head *head) {
     if (head->headers->overflow) {
         return op_fail(op, REASON_HEADERS_TOO_LARGE, "more than %d header fields", HEADERS_MOST);
@@ -61,12 +81,7 @@ static enum err check_fields(struct op *op, const struct screen_head *head) {
         if (!is_token) {
             return op_fail(op, REASON_INVALID_HEADER, "a header name is not a token");
         }
-        bool has_control = false;
-        for (size_t at = 0; at < field->value_bytes; at++) {
-            unsigned char byte = (unsigned char)field->value[at];
-            has_control |= (byte < 0x20 && byte != '\t') || byte == 0x7f;
-        }
-        if (has_control) {
+        if (has_control(field->value, field->value_bytes)) {
             return op_fail(op, REASON_INVALID_HEADER, "a header value holds a control character");
         }
     }
@@ -162,7 +177,8 @@ bool screen_host_allowed(const char *host, size_t host_bytes, const char *const 
 static const char *find_authority(const struct screen_head *head, size_t *ret_bytes) {
     static const char scheme[] = "http://";
     size_t scheme_bytes = sizeof scheme - 1;
-    if (head->target_bytes < scheme_bytes || strncasecmp(head->target, scheme, scheme_bytes) != 0) {
+    if (head->target_bytes < scheme_bytes || head->target[0] == '/' ||
+        strncasecmp(head->target, scheme, scheme_bytes) != 0) {
         return NULL;
     }
     *ret_bytes = strcspn(head->target + scheme_bytes, "/?");

@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #define SCREEN_MOST_HEAD_BYTES 32768
-/* The memory of one connection, which the library clears after every request: 36.4 KiB hold the largest header block, what the library
- * notes for its fields, and the answer's header. A block that leaves no room for the latter would be answered with silence, so it is refused;
+/* The memory of one connection, all of which the library clears after every request. It takes whole pages; nine of them hold the largest header
+ * block, what the library notes for its fields, and the answer's header. A block that leaves no room for the latter would be answered with silence, so it is refused;
  * what an answer can do without is left out where room is short (reply.h). */
-#define SCREEN_MEMORY_BYTES 37248
+#define SCREEN_MEMORY_BYTES 36864
 #define SCREEN_FIELD_BYTES 64    /* noted for each field */
 #define SCREEN_ANSWER_BYTES 2432 /* of an answer's header without its hints */
 

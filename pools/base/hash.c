@@ -4,6 +4,7 @@
 #include "pools/base/must.h"
 
 #include <sodium.h>
+#include <string.h>
 
 static unsigned char hash_key[crypto_shorthash_KEYBYTES];
 
@@ -12,12 +13,12 @@ void hash_setup(void) {
     crypto_shorthash_keygen(hash_key);
 }
 
+_Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash is one number");
+
 uint64_t hash_bytes(const void *bytes, size_t count) {
     unsigned char out[crypto_shorthash_BYTES];
     crypto_shorthash(out, bytes, count, hash_key);
     uint64_t hash = 0;
-    for (unsigned i = 0; i < sizeof out; i++) {
-        hash |= (uint64_t)out[i] << (8 * i);
-    }
+    memcpy(&hash, out, sizeof hash); /* of this process only: any order of bytes will do */
     return hash;
 }

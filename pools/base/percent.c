@@ -1,6 +1,7 @@
 /* percent.c - see percent.h. */
 #include "pools/base/percent.h"
 
+#include "pools/base/eight.h"
 #include "pools/base/hex.h"
 
 #include <stdint.h>
@@ -85,21 +86,18 @@ static bool utf8_lead(unsigned char byte, struct utf8 *state) {
 }
 
 /* How many bytes are ASCII for sure, counted eight at a time: most ids and bodies are, from end to end. */
-static size_t ascii_run(const unsigned char *at, size_t count) {
+static size_t ascii_run(const char *text, size_t count) {
     size_t run = 0;
-    uint64_t eight = 0;
-    for (; count - run >= sizeof eight; run += sizeof eight) {
-        memcpy(&eight, at + run, sizeof eight);
-        if (eight & UINT64_C(0x8080808080808080)) {
-            break;
-        }
+    while (run + EIGHT <= count && !eight_from(eight_load(text + run), 0x80)) {
+        run += EIGHT;
     }
-    return run;
+    bool is_all = run + EIGHT > count && !eight_from(eight_tail(text, count), 0x80);
+    return is_all ? count : run;
 }
 
 bool utf8_step(struct utf8 *state, const void *bytes, size_t count) {
     const unsigned char *at = bytes;
-    size_t i = state->need ? 0 : ascii_run(at, count);
+    size_t i = state->need ? 0 : ascii_run(bytes, count);
     for (; i < count; i++) {
         if (!state->need) {
             if (at[i] >= 0x80 && !utf8_lead(at[i], state)) {

@@ -175,6 +175,30 @@ START_TEST(refusals) {
 }
 END_TEST
 
+/* Texts of every length, so that every byte stands in every place of the eight that are looked at together. */
+START_TEST(every_byte_in_every_place) {
+    for (unsigned byte = 1; byte < 256; byte++) {
+        bool is_refused = byte <= 0x20 || byte == 0x7f || byte == '#' || byte == '%' || byte >= 0x80;
+        bool is_delimiter = byte == '/' || byte == '?';
+        for (size_t bytes = 6; bytes < 18; bytes++) {
+            for (size_t at = 1; at < bytes; at++) {
+                char raw[32] = "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+                raw[bytes] = '\0';
+                raw[at] = (char)byte;
+                struct target target;
+                enum err err = parse(raw, &target);
+                ck_assert_msg((err != OK) == is_refused, "byte %u at %zu of %zu", byte, at, bytes);
+                if (!err && !is_delimiter) {
+                    ck_assert_uint_eq(target.segment_count, 1);
+                    ck_assert_str_eq(target.segment[0].text, raw + 1);
+                }
+                target_fini(&target);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(too_long) {
     char *raw = malloc(TARGET_MOST_BYTES + 2);
     memset(raw, 'a', TARGET_MOST_BYTES + 1);
@@ -194,6 +218,7 @@ int main(void) {
     hash_setup();
     Suite *suite = suite_create("target");
     TCase *tcase = tcase_create("parse");
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, ids_in_the_path, 0, ARRAY_COUNT(awkward));
     tcase_add_loop_test(tcase, ids_in_the_query, 0, ARRAY_COUNT(awkward));
     tcase_add_test(tcase, longest_id_all_escaped);
@@ -201,6 +226,7 @@ int main(void) {
     tcase_add_test(tcase, query_parameters);
     tcase_add_test(tcase, absolute_form);
     tcase_add_test(tcase, refusals);
+    tcase_add_test(tcase, every_byte_in_every_place);
     tcase_add_test(tcase, too_long);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -23,7 +23,7 @@ void house_start(struct house *house, const struct house_options *given) {
     house->executor = executor_new(threads);
     struct reaper_limits reaping = {
         .header_ns = options.header_ns ? options.header_ns : 30 * NS_PER_S,
-        .idle_ns = 30 * NS_PER_S,
+        .idle_ns = options.idle_ns ? options.idle_ns : 30 * NS_PER_S,
         .rate_ns = options.rate_ns ? options.rate_ns : 600 * NS_PER_S,
         .least_bytes = 1000,
     };
@@ -46,7 +46,6 @@ void house_start(struct house *house, const struct house_options *given) {
     struct listener_limits limits = {
         .poll_threads = options.poll_threads ? options.poll_threads : 1,
         .most_connections = 200,
-        .idle_timeout_s = 30,
     };
     MUST(listener_start(&op, &address, &limits, house->exchanges, &house->listener) == OK);
     const char *port = strrchr(listener_authority(house->listener), ':');

@@ -9,7 +9,7 @@
 struct house_options {
     unsigned poll_threads;
     const char *token;
-    uint64_t header_ns, rate_ns;
+    uint64_t header_ns, idle_ns, rate_ns;
     uint64_t discard_most_bytes;
     size_t pipe_bytes;
 };

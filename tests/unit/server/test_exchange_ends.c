@@ -184,6 +184,35 @@ START_TEST(a_body_trickle_and_a_stalled_reader_are_cut) {
 }
 END_TEST
 
+START_TEST(a_connection_on_which_nothing_moves_is_cut) {
+    struct house_options options = {.idle_ns = 300 * NS_PER_MS};
+    house_start(&house, &options);
+    int served = client_connect(&house);
+    client_send(served, GET("/gate"));
+    fake_await_at_gate(1);
+    int unread = client_connect(&house);
+    client_send(unread, GET("/source/80000000"));
+    int ended[3] = {client_connect(&house), client_connect(&house), client_connect(&house)};
+    client_send(ended[1], "PUT /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nx");
+    client_send(ended[2], GET("/text"));
+    struct answer answer = client_receive(ended[2], false);
+    ck_assert_uint_eq(answer.status, 200);
+    answer_free(&answer);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(client_awaits_end(ended[i]));
+        close(ended[i]);
+    }
+    fake_open_gate(); /* this client has waited for longer than all of them, but for us */
+    answer = client_receive(served, false);
+    ck_assert_str_eq(answer.body, "through the gate");
+    answer_free(&answer);
+    close(served);
+    ck_assert_uint_eq(fake_await_all_finished(4), 4); /* the unread one, too */
+    close(unread);
+    house_stop(&house);
+}
+END_TEST
+
 /* ---- the end ---- */
 
 START_TEST(drain_lets_running_exchanges_finish) {
@@ -281,6 +310,7 @@ int main(void) {
     tcase_add_test(special, tokens_are_asked_for);
     tcase_add_test(special, a_header_trickle_is_cut);
     tcase_add_test(special, a_body_trickle_and_a_stalled_reader_are_cut);
+    tcase_add_test(special, a_connection_on_which_nothing_moves_is_cut);
     tcase_add_test(special, drain_lets_running_exchanges_finish);
     tcase_add_test(special, a_kept_answer_closes_too_while_draining);
     tcase_add_test(special, stopping_resumes_what_is_parked);

@@ -10,6 +10,7 @@
 Suite *buf_suite(void);
 Suite *clock_suite(void);
 Suite *digest_suite(void);
+Suite *eight_suite(void);
 Suite *executor_suite(void);
 Suite *hex_suite(void);
 Suite *map_suite(void);

@@ -8,6 +8,7 @@ int main(void) {
     SRunner *runner = srunner_create(buf_suite());
     srunner_add_suite(runner, clock_suite());
     srunner_add_suite(runner, digest_suite());
+    srunner_add_suite(runner, eight_suite());
     srunner_add_suite(runner, executor_suite());
     srunner_add_suite(runner, hex_suite());
     srunner_add_suite(runner, map_suite());
