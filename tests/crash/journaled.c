@@ -107,41 +107,52 @@ static void write_attribute(hid_t dataset, const char *name, int64_t value) {
     H5Sclose(space);
 }
 
-static void write_body(struct journaled *journaled, hid_t dataset, const void *bytes, size_t count,
-                       enum journaled_body how) {
-    uint64_t offset = H5Dget_offset(dataset);
-    ck_assert(offset != HADDR_UNDEF);
-    if (how == BODY_BY_LIBRARY) {
-        ck_assert(H5Dwrite(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) >= 0);
-        return;
-    }
-    if (!shadow_is_free(journaled->shadow, offset, count)) {
-        journaled_flush(journaled);
-        ck_assert_int_eq(shadow_commit(journaled->shadow, &journaled->op), OK);
-        ck_assert(shadow_is_free(journaled->shadow, offset, count));
-    }
-    if (how == BODY_WRITTEN) {
-        ck_assert_int_eq(shadow_write_body(journaled->shadow, &journaled->op, offset, bytes, count), OK);
-        return;
-    }
-    shadow_lend(journaled->shadow, offset, count);
-    ck_assert_int_eq(journaled->medium->ops->write(journaled->medium, MEDIUM_MAIN, offset, bytes, count), 0);
-    shadow_note_body(journaled->shadow, offset, count);
-}
-
-void journaled_put(struct journaled *journaled, const char *name, const void *bytes, size_t count,
-                   enum journaled_body how) {
+hid_t journaled_reserve(struct journaled *journaled, size_t count, uint64_t *ret_offset) {
     hid_t dataset = new_dataset(journaled, count);
     write_attribute(dataset, "lailad_stored_ms", (int64_t)count);
     write_attribute(dataset, "lailad_created_ms", 7);
     if (count) {
-        write_body(journaled, dataset, bytes, count, how);
+        *ret_offset = H5Dget_offset(dataset);
+        ck_assert(*ret_offset != HADDR_UNDEF);
     }
+    return dataset;
+}
+
+void journaled_write_body(struct journaled *journaled, hid_t dataset, const void *bytes, size_t count,
+                          enum journaled_body how) {
+    uint64_t offset = H5Dget_offset(dataset);
+    struct medium *medium = journaled->medium;
+    switch (how) {
+    case BODY_BY_LIBRARY:
+        ck_assert(H5Dwrite(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) >= 0);
+        break;
+    case BODY_WRITTEN:
+        ck_assert_int_eq(shadow_write_body(journaled->shadow, &journaled->op, offset, bytes, count), OK);
+        break;
+    case BODY_NOTED:
+        shadow_lend(journaled->shadow, offset, count);
+        ck_assert_int_eq(medium->ops->write(medium, MEDIUM_MAIN, offset, bytes, count), 0);
+        shadow_note_body(journaled->shadow, offset, count);
+        break;
+    }
+}
+
+void journaled_link(struct journaled *journaled, hid_t take_dataset, const char *name) {
     if (H5Lexists(journaled->file, name, H5P_DEFAULT) > 0) {
         journaled_remove(journaled, name);
     }
-    ck_assert(H5Olink(dataset, journaled->file, name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
-    H5Dclose(dataset);
+    ck_assert(H5Olink(take_dataset, journaled->file, name, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    H5Dclose(take_dataset);
+}
+
+void journaled_put(struct journaled *journaled, const char *name, const void *bytes, size_t count,
+                   enum journaled_body how) {
+    uint64_t offset = 0;
+    hid_t dataset = journaled_reserve(journaled, count, &offset);
+    if (count) {
+        journaled_write_body(journaled, dataset, bytes, count, how);
+    }
+    journaled_link(journaled, dataset, name);
 }
 
 void journaled_remove(struct journaled *journaled, const char *name) {
@@ -152,11 +163,16 @@ void journaled_remove(struct journaled *journaled, const char *name) {
     ck_assert(H5Ldelete(journaled->file, name, H5P_DEFAULT) >= 0);
 }
 
-void journaled_let_go(struct journaled *journaled) {
-    for (size_t i = 0; i < journaled->held_count; i++) {
+void journaled_let_go_first(struct journaled *journaled, size_t count) {
+    for (size_t i = 0; i < count; i++) {
         ck_assert(H5Dclose(journaled->held[i]) >= 0);
     }
-    journaled->held_count = 0;
+    journaled->held_count -= count;
+    memmove(journaled->held, journaled->held + count, journaled->held_count * sizeof *journaled->held);
+}
+
+void journaled_let_go(struct journaled *journaled) {
+    journaled_let_go_first(journaled, journaled->held_count);
 }
 
 void journaled_flush(struct journaled *journaled) {

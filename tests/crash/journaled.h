@@ -31,11 +31,17 @@ void journaled_close(struct journaled *journaled);
 /* As a crash leaves it: nothing more reaches the medium. */
 void journaled_abandon(struct journaled *journaled);
 
+/* The steps of a put: a dataset without a name, its bytes, its name. */
+hid_t journaled_reserve(struct journaled *journaled, size_t count, uint64_t *ret_offset);
+void journaled_write_body(struct journaled *journaled, hid_t dataset, const void *bytes, size_t count,
+                          enum journaled_body how);
+void journaled_link(struct journaled *journaled, hid_t take_dataset, const char *name);
 void journaled_put(struct journaled *journaled, const char *name, const void *bytes, size_t count,
                    enum journaled_body how);
 void journaled_remove(struct journaled *journaled, const char *name);
-/* Frees what was replaced and flushes the library; then the shadow may be committed. */
+/* Frees what was replaced; the first `count` only. */
 void journaled_let_go(struct journaled *journaled);
+void journaled_let_go_first(struct journaled *journaled, size_t count);
 void journaled_flush(struct journaled *journaled);
 /* All of the above and a commit that must succeed. */
 void journaled_commit(struct journaled *journaled);

@@ -5,6 +5,8 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +290,56 @@ START_TEST(a_journal_that_somebody_holds_is_in_use) {
 }
 END_TEST
 
+/* ---- others read while the owner commits ---- */
+
+struct reading {
+    hid_t file;
+    atomic_bool over;
+    atomic_size_t rounds;
+};
+
+static void *read_on(void *context) {
+    struct reading *reading = context;
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    while (!atomic_load(&reading->over)) {
+        hid_t dataset = H5Dopen2(reading->file, "steady", H5P_DEFAULT);
+        char bytes[6] = {0};
+        ck_assert(dataset >= 0);
+        ck_assert(H5Dread(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) >= 0);
+        ck_assert_int_eq(memcmp(bytes, "steady", sizeof bytes), 0);
+        H5Dclose(dataset);
+        atomic_fetch_add(&reading->rounds, 1);
+    }
+    return NULL;
+}
+
+START_TEST(others_read_through_commits_and_checkpoints) {
+    struct scene scene;
+    scene_open(&scene);
+    int fd = -1;
+    struct journaled journaled;
+    journaled_open(&journaled, medium_on(&scene, true, &fd));
+    put_text(&journaled, "steady");
+    journaled_commit(&journaled);
+    struct reading reading = {.file = journaled.file};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_on, &reading), 0);
+    for (unsigned i = 0; i < 100 || atomic_load(&reading.rounds) < 20; i++) {
+        put_text(&journaled, i % 2 ? "odd" : "even");
+        journaled_commit(&journaled);
+        if (i % 5 == 0) {
+            ck_assert_int_eq(shadow_checkpoint(journaled.shadow, &journaled.op), OK);
+        }
+    }
+    atomic_store(&reading.over, true);
+    pthread_join(thread, NULL);
+    journaled_close(&journaled);
+    close(fd);
+    expect_plain(&scene, (const char *const[]){"even", "odd", "steady", NULL}, 3);
+    scene_close(&scene);
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("vfd file");
@@ -301,6 +353,7 @@ int main(void) {
     tcase_add_test(tcase, who_may_not_write_is_told_to_recover);
     tcase_add_test(tcase, a_journal_of_another_file_is_refused_until_adopted);
     tcase_add_test(tcase, a_journal_that_somebody_holds_is_in_use);
+    tcase_add_test(tcase, others_read_through_commits_and_checkpoints);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

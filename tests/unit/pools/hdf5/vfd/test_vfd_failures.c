@@ -1,0 +1,284 @@
+/* test_vfd_failures.c - a disk that is full or broken: what fails, what stays, and how few operations a commit is. */
+#include "pools/base/hash.h"
+#include "tests/crash/journaled.h"
+#include "tests/crash/lossy_disk.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGE_BYTES ((size_t)300 << 10)
+
+struct scene {
+    struct lossy_disk disk;
+    struct journaled file;
+    struct op op;
+};
+
+static void scene_open(struct scene *scene) {
+    disk_open(&scene->disk, NULL);
+    journaled_open(&scene->file, &scene->disk.medium);
+    op_init(&scene->op, 0, 0);
+}
+
+static void put_text(struct scene *scene, const char *name) {
+    journaled_put(&scene->file, name, name, strlen(name), BODY_WRITTEN);
+}
+
+static void count_entry(void *context, const char *name, const void *bytes, size_t count) {
+    size_t *seen = context;
+    ck_assert_uint_eq(count, strlen(name));
+    ck_assert_int_eq(memcmp(bytes, name, count), 0);
+    (*seen)++;
+}
+
+static size_t count_seen(struct scene *scene) {
+    size_t seen = 0;
+    ck_assert(entries_each(scene->file.file, count_entry, &seen));
+    return seen;
+}
+
+static void expect_back(struct scene *scene) {
+    ck_assert_int_eq(shadow_roll_back(scene->file.shadow, &scene->op), OK);
+    journaled_open_library(&scene->file);
+}
+
+START_TEST(a_small_put_is_two_writes_and_one_sync) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "the first commit of all prepares the journal");
+    journaled_commit(&scene.file);
+    size_t before = scene.disk.op_count;
+    put_text(&scene, "small");
+    journaled_commit(&scene.file);
+    const struct disk_op *ops = scene.disk.ops + before;
+    ck_assert_uint_eq(scene.disk.op_count - before, 3);
+    ck_assert(ops[0].kind == DISK_WRITE && ops[0].file == MEDIUM_MAIN && ops[0].count == 5);
+    ck_assert(ops[1].kind == DISK_WRITE && ops[1].file == MEDIUM_JOURNAL);
+    ck_assert_uint_le(ops[1].count, 8192);
+    ck_assert(ops[2].kind == DISK_SYNC && ops[2].file == MEDIUM_JOURNAL);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_large_body_is_synced_not_journaled) {
+    struct scene scene;
+    scene_open(&scene);
+    char *large = calloc(1, LARGE_BYTES);
+    size_t before = scene.disk.op_count;
+    struct shadow_stats stats;
+    shadow_stats(scene.file.shadow, &stats);
+    uint64_t journal_bytes = stats.journal_bytes;
+    journaled_put(&scene.file, "large", large, LARGE_BYTES, BODY_WRITTEN);
+    journaled_commit(&scene.file);
+    shadow_stats(scene.file.shadow, &stats);
+    ck_assert_uint_le(stats.journal_bytes - journal_bytes, 16384);
+    const struct disk_op *last = &scene.disk.ops[scene.disk.op_count - 1];
+    ck_assert(last->kind == DISK_SYNC && last->file == MEDIUM_JOURNAL);
+    ck_assert(last[-1].kind == DISK_WRITE && last[-1].file == MEDIUM_JOURNAL);
+    ck_assert(last[-2].kind == DISK_SYNC && last[-2].file == MEDIUM_MAIN);
+    ck_assert_uint_eq(scene.disk.op_count - before, 4);
+    free(large);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(nothing_to_commit_touches_nothing) {
+    struct scene scene;
+    scene_open(&scene);
+    size_t before = scene.disk.op_count;
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), OK);
+    ck_assert_uint_eq(scene.disk.op_count, before);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+/* Half of the record reached the disk. The same changes again, or none of them: both must work. */
+START_TEST(a_commit_that_finds_the_disk_full_can_be_made_again) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "a");
+    journaled_flush(&scene.file);
+    scene.disk.fail_errno = ENOSPC;
+    scene.disk.fail_write_in = 1;
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), ERR_NO_SPACE);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_CHANGED);
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), OK);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_COMMITTED);
+    ck_assert_uint_eq(count_seen(&scene), 1);
+    journaled_abandon(&scene.file);
+    journaled_open(&scene.file, &scene.disk.medium); /* recovers */
+    ck_assert_uint_eq(count_seen(&scene), 1);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_commit_that_finds_the_disk_full_can_be_gone_back_on) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "kept");
+    journaled_commit(&scene.file);
+    put_text(&scene, "lost");
+    journaled_flush(&scene.file);
+    scene.disk.fail_errno = ENOSPC;
+    scene.disk.fail_write_in = 1;
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), ERR_NO_SPACE);
+    shadow_discard(scene.file.shadow);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_DISCARDING);
+    journaled_close_library(&scene.file);
+    expect_back(&scene);
+    ck_assert_uint_eq(count_seen(&scene), 1);
+    put_text(&scene, "later");
+    journaled_commit(&scene.file);
+    ck_assert_uint_eq(count_seen(&scene), 2);
+    journaled_close(&scene.file);
+    ck_assert(!scene.disk.now.has_journal);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_body_that_cannot_be_written_fails_its_put_only) {
+    struct scene scene;
+    scene_open(&scene);
+    uint64_t offset = 0;
+    hid_t dataset = journaled_reserve(&scene.file, 1000, &offset);
+    scene.disk.fail_errno = EIO;
+    scene.disk.fail_write_in = 1;
+    char body[1000] = {0};
+    ck_assert_int_eq(shadow_write_body(scene.file.shadow, &scene.op, offset, body, sizeof body),
+                     ERR_UNAVAILABLE);
+    ck_assert_int_eq(scene.op.fault.reason, REASON_IO);
+    H5Dclose(dataset);
+    put_text(&scene, "other");
+    journaled_commit(&scene.file);
+    ck_assert_uint_eq(count_seen(&scene), 1);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_failed_sync_poisons_and_reading_goes_on) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "durable");
+    journaled_commit(&scene.file);
+    put_text(&scene, "unsure");
+    journaled_flush(&scene.file);
+    scene.disk.fail_errno = EIO;
+    scene.disk.fail_sync = true;
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), ERR_UNAVAILABLE);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_POISONED);
+    scene.disk.fail_sync = false; /* asked again it would say yes, and mean nothing */
+    size_t before = scene.disk.op_count;
+    ck_assert_int_eq(shadow_commit(scene.file.shadow, &scene.op), ERR_BUSY);
+    ck_assert_int_eq(scene.op.fault.reason, REASON_POOL_POISONED);
+    ck_assert_int_eq(shadow_checkpoint(scene.file.shadow, &scene.op), ERR_BUSY);
+    ck_assert_int_eq(shadow_write_body(scene.file.shadow, &scene.op, 1 << 20, "x", 1), ERR_BUSY);
+    ck_assert_int_eq(shadow_roll_back(scene.file.shadow, &scene.op), ERR_BUSY);
+    ck_assert_uint_eq(count_seen(&scene), 2);
+    journaled_close_library(&scene.file);
+    ck_assert_int_eq(shadow_close(&scene.op, scene.file.shadow), OK);
+    ck_assert_uint_eq(scene.disk.op_count, before);
+    journaled_open(&scene.file, &scene.disk.medium);
+    ck_assert_uint_ge(count_seen(&scene), 1);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_checkpoint_that_finds_the_disk_full_leaves_the_journal) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "a");
+    journaled_commit(&scene.file);
+    scene.disk.fail_errno = ENOSPC;
+    scene.disk.fail_write_in = 1;
+    ck_assert_int_eq(shadow_checkpoint(scene.file.shadow, &scene.op), ERR_NO_SPACE);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_COMMITTED);
+    put_text(&scene, "b");
+    journaled_commit(&scene.file);
+    journaled_abandon(&scene.file);
+    journaled_open(&scene.file, &scene.disk.medium);
+    ck_assert_uint_eq(count_seen(&scene), 2);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+START_TEST(a_checkpoint_that_cannot_be_confirmed_poisons) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "a");
+    journaled_commit(&scene.file);
+    scene.disk.fail_errno = EIO;
+    scene.disk.fail_sync = true;
+    ck_assert_int_eq(shadow_checkpoint(scene.file.shadow, &scene.op), ERR_UNAVAILABLE);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_POISONED);
+    scene.disk.fail_sync = false;
+    journaled_close_library(&scene.file);
+    ck_assert_int_eq(shadow_close(&scene.op, scene.file.shadow), OK);
+    journaled_open(&scene.file, &scene.disk.medium);
+    ck_assert_uint_eq(count_seen(&scene), 1);
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+/* Space that the end of the file gave up and got back since the commit: the commit may still refer to it. */
+START_TEST(space_given_up_and_regained_is_not_free) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "a");
+    journaled_commit(&scene.file);
+    H5FD_t *file = NULL;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    ck_assert_int_eq(driver_attach(access, &scene.op, scene.file.shadow), OK);
+    file = H5FDopen("journaled", H5F_ACC_RDWR, access, HADDR_UNDEF);
+    ck_assert_ptr_nonnull(file);
+    uint64_t end = H5FDget_eoa(file, H5FD_MEM_DEFAULT);
+    ck_assert(shadow_is_free(scene.file.shadow, end, 10));
+    ck_assert(shadow_is_free(scene.file.shadow, end - 100, 50));
+    ck_assert_int_ge(H5FDset_eoa(file, H5FD_MEM_DEFAULT, end - 60), 0);
+    ck_assert_int_ge(H5FDset_eoa(file, H5FD_MEM_DEFAULT, end + 60), 0);
+    ck_assert(!shadow_is_free(scene.file.shadow, end - 100, 50));
+    ck_assert(shadow_is_free(scene.file.shadow, end - 100, 40));
+    ck_assert(!shadow_is_free(scene.file.shadow, end - 1, 2));
+    ck_assert(shadow_is_free(scene.file.shadow, end, 60));
+    ck_assert_int_ge(H5FDset_eoa(file, H5FD_MEM_DEFAULT, end), 0);
+    H5FDclose(file);
+    H5Pclose(access);
+    put_text(&scene, "b");
+    journaled_commit(&scene.file);
+    ck_assert(shadow_is_free(scene.file.shadow, end - 100, 50));
+    journaled_close(&scene.file);
+    disk_free(&scene.disk);
+}
+END_TEST
+
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("vfd failures");
+    TCase *tcase = tcase_create("failures");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, a_small_put_is_two_writes_and_one_sync);
+    tcase_add_test(tcase, a_large_body_is_synced_not_journaled);
+    tcase_add_test(tcase, nothing_to_commit_touches_nothing);
+    tcase_add_test(tcase, a_commit_that_finds_the_disk_full_can_be_made_again);
+    tcase_add_test(tcase, a_commit_that_finds_the_disk_full_can_be_gone_back_on);
+    tcase_add_test(tcase, a_body_that_cannot_be_written_fails_its_put_only);
+    tcase_add_test(tcase, a_failed_sync_poisons_and_reading_goes_on);
+    tcase_add_test(tcase, a_checkpoint_that_finds_the_disk_full_leaves_the_journal);
+    tcase_add_test(tcase, a_checkpoint_that_cannot_be_confirmed_poisons);
+    tcase_add_test(tcase, space_given_up_and_regained_is_not_free);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
