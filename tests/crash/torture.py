@@ -52,7 +52,7 @@ class Tools:
         """Whether the daemon's binary recovers files. One that does not know the command says usage."""
         if not pathlib.Path(self.lailad).exists():
             return
-        subprocess.run([self.worker, "open", folder], check=True, timeout=PATIENCE_SECONDS)
+        subprocess.run([self.worker, "open", folder], stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE_SECONDS)
         done = self.recover(folder)
         if done.returncode not in (0, 2):
             raise SystemExit(f"lailad hdf5 recover ended with {done.returncode}: {done.stderr}")
