@@ -223,7 +223,7 @@ class History:
     def recover_and_compare(self, by_tool):
         """The problems. What was found is the model's from here on."""
         problems = []
-        if by_tool and self.tools.can_recover:
+        if by_tool and self.tools.can_recover and self._has_file():
             done = self.tools.recover(self.folder)
             if done.returncode != 0:
                 return [f"recover: ended with {done.returncode}: {done.stderr[-3000:]}"]
@@ -239,11 +239,15 @@ class History:
         self.model.settle(found)
         return problems
 
-    def _look_with_h5py(self):
+    def _has_file(self):
+        """Whoever was killed early enough has not made it."""
         path = os.path.join(self.folder, FILE)
-        if not os.path.exists(path) or os.path.getsize(path) == 0:  # killed before there was a file
+        return os.path.exists(path) and os.path.getsize(path) > 0
+
+    def _look_with_h5py(self):
+        if not self._has_file():
             return {}, crash.compare(self.model, {})
-        found, problems = crash.read_file(path)
+        found, problems = crash.read_file(os.path.join(self.folder, FILE))
         return found, problems if any(text.startswith("unopenable") for text in problems) else (
             problems + crash.compare(self.model, found))
 
