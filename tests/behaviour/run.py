@@ -22,7 +22,7 @@ AT_A_TIME = 2
 # The longest first, so that the two lanes end together; modules not named here follow.
 LONGEST_FIRST = [
     "test_streaming", "test_container", "test_bad_input", "test_chain_semantics", "test_ids", "test_coalescing", "test_wiring",
-    "test_process",
+    "test_process", "test_disk_faults", "test_slow_readers",
 ]
 
 

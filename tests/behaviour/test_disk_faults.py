@@ -152,7 +152,7 @@ class Full(DiskCase):
         self.assert_file_sound()
 
     def test_a_start_while_full(self):
-        """What a crash left has to be recovered and there is no room for that, or there is: acknowledged entries are read or the pool says why not."""
+        """What a crash left has to be recovered, and there may be no room for that: then the pool says so."""
         self.put("small", b"small")
         self.write_until_full(MIB)
         self.disk.fill_up()

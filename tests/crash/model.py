@@ -107,6 +107,8 @@ def _read_file(path):
     try:
         with h5py.File(path, "r") as file:
             for name in file:
+                if name in found:
+                    problems.append(f"unknown: {name} is listed twice")
                 try:
                     item = file[name]
                     if not isinstance(item, h5py.Dataset):

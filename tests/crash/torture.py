@@ -35,6 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILE = "torture.h5"
 ROUNDS = 10  # trials on one file
 PATIENCE_SECONDS = 60
+MOMENT_SECONDS = 3  # a trial takes no longer than about that
 
 
 class Bad(Exception):
@@ -51,7 +52,7 @@ class Tools:
         """Whether the daemon's binary recovers files. One that does not know the command says usage."""
         if not pathlib.Path(self.lailad).exists():
             return
-        subprocess.run([self.worker, "open", folder], check=True, timeout=PATIENCE_SECONDS)
+        subprocess.run([self.worker, "open", folder], stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE_SECONDS)
         done = self.recover(folder)
         if done.returncode not in (0, 2):
             raise SystemExit(f"lailad hdf5 recover ended with {done.returncode}: {done.stderr}")
@@ -69,9 +70,13 @@ class Tools:
 class Worker:
     """The process that is killed. Its lines are kept as they come."""
 
-    def __init__(self, command):
+    def __init__(self, command, awaited=b"N\tstart", count=1):
+        """The moment has come when so many lines began so; None: at once."""
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.opened = threading.Event()
+        self.moment = threading.Event()
+        self.awaited, self.count = awaited, count
+        if awaited is None:
+            self.moment.set()
         self.lines = []
         self.complaint = b""
         self.readers = [threading.Thread(target=work) for work in (self._listen, self._listen_to_complaints)]
@@ -81,16 +86,14 @@ class Worker:
     def _listen(self):
         for line in self.process.stdout:
             self.lines.append(line)
-            if line.startswith(b"N\topen"):
-                self.opened.set()
-        self.opened.set()
+            if self.awaited and line.startswith(self.awaited):
+                self.count -= 1
+                if self.count == 0:
+                    self.moment.set()
+        self.moment.set()  # it ended
 
     def _listen_to_complaints(self):
         self.complaint = self.process.stderr.read()
-
-    def kill(self):
-        self.process.kill()
-        self.end()
 
     def end(self):
         self.process.wait(PATIENCE_SECONDS)
@@ -99,12 +102,15 @@ class Worker:
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def let_live(self, seconds):
-        """Up to so long; one that ends by itself has found something."""
+    def kill_after(self, seconds):
+        """So long after the moment. True when it had not ended by itself."""
+        self.moment.wait(MOMENT_SECONDS)
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            pass
+            self.process.kill()
+        self.end()
+        return self.process.returncode == -9
 
 
 def replay(model, lines):
@@ -160,14 +166,14 @@ class History:
 
     def _work_and_kill(self, number, chance):
         command = ["run", self.folder, self.seed * 1000 + number, self.threads, max(self.keys, self.threads), self.max_bytes]
-        worker = Worker([self.tools.worker, *map(str, command)])
+        command = [self.tools.worker, *map(str, command)]
         if chance.random() < 0.15:
             self.counts["killed while it opened"] += 1
-            worker.let_live(chance.uniform(0, 0.1))
-        else:
-            worker.opened.wait(PATIENCE_SECONDS)
-            worker.let_live(chance.choice([chance.uniform(0.005, 0.06), chance.uniform(0.03, 0.5)]))
-        worker.kill()
+            worker = Worker(command)
+            worker.kill_after(chance.uniform(0, 0.03))
+        else:  # by acknowledged operations rather than by time, since machines differ
+            worker = Worker(command, b"E", chance.choice([1, chance.randint(1, 20), chance.randint(20, 250)]))
+            worker.kill_after(chance.uniform(0, 0.006))
         before = self.model.acknowledged
         problems = replay(self.model, worker.lines)
         self.counts["operations acknowledged"] += self.model.acknowledged - before
@@ -210,16 +216,14 @@ class History:
         by_tool = self.tools.can_recover and chance.random() < 0.5
         command = self.tools.recover_command(self.folder) if by_tool else [self.tools.worker, "open", self.folder]
         for _ in range(times):
-            worker = Worker(command)
-            worker.let_live(chance.uniform(0, 0.15))
-            if worker.process.poll() is None:
+            worker = Worker(command, None) if by_tool else Worker(command)
+            if worker.kill_after(chance.uniform(0, 0.1 if by_tool else 0.03)):
                 self.counts["killed in recovery"] += 1
-            worker.kill()
 
     def recover_and_compare(self, by_tool):
         """The problems. What was found is the model's from here on."""
         problems = []
-        if by_tool and self.tools.can_recover:
+        if by_tool and self.tools.can_recover and self._has_file():
             done = self.tools.recover(self.folder)
             if done.returncode != 0:
                 return [f"recover: ended with {done.returncode}: {done.stderr[-3000:]}"]
@@ -235,11 +239,15 @@ class History:
         self.model.settle(found)
         return problems
 
-    def _look_with_h5py(self):
+    def _has_file(self):
+        """Whoever was killed early enough has not made it."""
         path = os.path.join(self.folder, FILE)
-        if not os.path.exists(path) or os.path.getsize(path) == 0:  # killed before there was a file
+        return os.path.exists(path) and os.path.getsize(path) > 0
+
+    def _look_with_h5py(self):
+        if not self._has_file():
             return {}, crash.compare(self.model, {})
-        found, problems = crash.read_file(path)
+        found, problems = crash.read_file(os.path.join(self.folder, FILE))
         return found, problems if any(text.startswith("unopenable") for text in problems) else (
             problems + crash.compare(self.model, found))
 

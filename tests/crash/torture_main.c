@@ -207,6 +207,7 @@ int main(int argc, char **argv) {
     if (spool_dir_open(&op, "/tmp", SPOOL_BYTES, &place.spool_dir) != OK) {
         wrong("%s", op.fault.detail);
     }
+    say("N\tstart\n");
     if (is_run) {
         unsigned threads = number_of(argv[4], MOST_THREADS);
         unsigned keys = number_of(argv[5], MOST_KEYS);
