@@ -104,7 +104,16 @@ static void find_in_copy(struct map_node *node, void *context) {
         conversion->err = h5_fail(conversion->op, "find an entry in the copy");
         return;
     }
-    conversion->err = dataset_resolve(conversion->copy, conversion->op, info.u.address, &pair->version);
+    struct description description;
+    conversion->err = dataset_describe(conversion->copy, conversion->op, info.u.address, &description);
+    if (conversion->err) {
+        return;
+    }
+    pair->version = description.is_entry ? dataset_version(conversion->copy, &description) : NULL;
+    if (description.is_entry && !pair->version) {
+        conversion->err = op_no_memory(conversion->op);
+    }
+    description_fini(&description);
     conversion->count += conversion->err == OK;
 }
 

@@ -118,13 +118,20 @@ void store_scan(void *context) {
 
 /* Looks at the object. The record may turn out to be no entry and be freed: *record is NULL then. */
 static enum err resolve(struct store *store, struct op *op, struct record **record) {
-    struct version *version = NULL;
-    enum err err = dataset_resolve(store->file, op, (*record)->current->address, &version);
-    if (err == ERR_UNAVAILABLE) {
-        return op_fail(op, REASON_CORRUPT, "the entry's header in the file cannot be read");
+    struct description description;
+    uint64_t address = (*record)->current->address;
+    if (!dataset_describe_quickly(store->file, address, &description)) {
+        enum err err = dataset_describe(store->file, op, address, &description);
+        if (err) {
+            return err == ERR_UNAVAILABLE
+                       ? op_fail(op, REASON_CORRUPT, "the entry's header in the file cannot be read")
+                       : err;
+        }
     }
-    if (err) {
-        return err;
+    struct version *version = description.is_entry ? dataset_version(store->file, &description) : NULL;
+    description_fini(&description);
+    if (description.is_entry && !version) {
+        return op_no_memory(op);
     }
     index_replace(&store->index, *record, version);
     if (!version) {
