@@ -67,9 +67,10 @@ enum err __wrap_h5_file_flush(struct h5_file *file, struct op *op) {
     atomic_fetch_add(&flushes, 1);
     if (watched) {
         struct id id = id_of(watched);
-        struct version *version = index_get(&store->index, &id);
-        seen_at_flush += version != NULL;
-        version_drop(version);
+        struct sight sight;
+        index_look(&store->index, &id, &sight);
+        seen_at_flush += sight.is_there;
+        version_drop(sight.version);
     }
     return flush_fails ? op_fail(op, REASON_IO, "this flush fails") : __real_h5_file_flush(file, op);
 }
@@ -117,9 +118,10 @@ static void put_alone(const char *id, const char *text, uint64_t length, enum ho
 
 static bool has(const char *id) {
     struct id key = id_of(id);
-    struct version *version = index_get(&store->index, &key);
-    version_drop(version);
-    return version != NULL;
+    struct sight sight;
+    index_look(&store->index, &key, &sight);
+    version_drop(sight.version);
+    return sight.is_there;
 }
 
 /* ---- limits ---- */
