@@ -262,13 +262,38 @@ enum err dataset_describe(struct h5_file *file, struct op *op, uint64_t address,
     return err;
 }
 
+struct view {
+    const struct h5_file *file;
+    struct window *window;
+};
+
+/* A window is filled only for what lies a little ahead of it: headers in no order would pay for bytes that nobody looks at. */
 static size_t read_metadata(void *context, uint64_t offset, void *ret_bytes, size_t count) {
-    return h5_file_pread_metadata(context, offset, ret_bytes, count);
+    const struct view *view = context;
+    struct window *window = view->window;
+    if (!window || offset < window->from || offset - window->from > 2 * WINDOW_BYTES) {
+        if (window) {
+            window->from = offset;
+            window->count = 0;
+        }
+        return h5_file_pread_metadata(view->file, offset, ret_bytes, count);
+    }
+    size_t at = (size_t)(offset - window->from);
+    if (at > window->count || window->count - at < count) {
+        window->count = h5_file_pread_metadata(view->file, offset, window->bytes, WINDOW_BYTES);
+        window->from = offset;
+        at = 0;
+    }
+    size_t got = window->count - at < count ? window->count - at : count;
+    memcpy(ret_bytes, window->bytes + at, got);
+    return got;
 }
 
-bool dataset_describe_quickly(struct h5_file *file, uint64_t address, struct description *ret_description) {
+bool dataset_describe_quickly(struct h5_file *file, struct window *window, uint64_t address,
+                              struct description *ret_description) {
     struct object_header header;
-    if (!file->plain || !object_header_read(read_metadata, file, address, &header)) {
+    struct view view = {.file = file, .window = window};
+    if (!file->plain || !object_header_read(read_metadata, &view, address, &header)) {
         return false;
     }
     struct op op;

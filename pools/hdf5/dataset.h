@@ -18,6 +18,8 @@
 /* Bodies that only the library can read are read whole; larger ones are refused. */
 #define DATASET_LIBRARY_MOST_BYTES (UINT64_C(256) << 20)
 
+#define WINDOW_BYTES ((size_t)32 << 10)
+
 /* Whether these bytes may be stored as text. */
 bool dataset_is_text(const void *bytes, size_t count);
 
@@ -41,9 +43,16 @@ static inline void description_fini(struct description *description) {
 /* Through the library, 40 us. Ended with description_fini when it succeeds. */
 enum err dataset_describe(struct h5_file *file, struct op *op, uint64_t address,
                           struct description *ret_description) MUST_USE;
-/* The same from the bytes in the file, 1 us; any thread. False = it has to be done through the library, nothing was set. Only while
- * the object is as the library last flushed it. */
-bool dataset_describe_quickly(struct h5_file *file, uint64_t address,
+/* Some of the file's bytes, read at once for many headers that are looked at in the order of the file. Zero-initialised = none yet. Of
+ * use only for objects that do not change meanwhile. */
+struct window {
+    uint64_t from;
+    size_t count;
+    uint8_t bytes[WINDOW_BYTES];
+};
+/* The same from the bytes in the file, 1 us; any thread, each with its own window or NULL. False = it has to be done through the
+ * library, nothing was set. Only while the object is as the library last flushed it. */
+bool dataset_describe_quickly(struct h5_file *file, struct window *window, uint64_t address,
                               struct description *ret_description) MUST_USE;
 /* A version of what is an entry. NULL when out of memory. */
 struct version *dataset_version(struct h5_file *file, const struct description *description);

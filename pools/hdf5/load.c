@@ -13,6 +13,8 @@
 #include "pools/hdf5/dataset.h"
 #include "pools/hdf5/link_name.h"
 
+#include <stdlib.h>
+
 #define LINKS_PER_LOOK 256u
 /* How long a request may have to wait for the load. */
 #define SLICE_NS NS_PER_MS
@@ -89,6 +91,7 @@ void store_scan(void *context) {
     struct scan scan = {.store = store};
     h5_enter();
     bool ordered = store->file->ordered;
+    store->window = calloc(1, sizeof *store->window);
     look_ahead(store);
     if (!ordered) {
         h5_file_widen_cache(store->file, true);
@@ -109,8 +112,9 @@ void store_scan(void *context) {
 
 /* ---- what an object is ---- */
 static enum err describe(struct store *store, struct op *op, const struct record *record,
-                         struct description *ret_description) {
-    if (record->as_loaded && dataset_describe_quickly(store->file, record->address, ret_description)) {
+                         struct window *window, struct description *ret_description) {
+    if (record->as_loaded &&
+        dataset_describe_quickly(store->file, window, record->address, ret_description)) {
         return OK;
     }
     enum err err = dataset_describe(store->file, op, record->address, ret_description);
@@ -133,7 +137,7 @@ static void settle(struct store *store, struct record **record, const struct des
 
 static enum err resolve(struct store *store, struct op *op, struct record *record) {
     struct description description;
-    enum err err = describe(store, op, record, &description);
+    enum err err = describe(store, op, record, store->window, &description);
     if (!err) {
         settle(store, &record, &description);
         description_fini(&description);
@@ -157,7 +161,7 @@ enum err store_know(struct store *store, struct op *op, struct record **record) 
         return OK;
     }
     struct description description;
-    enum err err = describe(store, op, *record, &description);
+    enum err err = describe(store, op, *record, NULL, &description);
     if (err) {
         return err == ERR_CORRUPT ? install_unreadable(store, op, *record) : err;
     }
@@ -180,7 +184,7 @@ struct version *store_make_version(struct store *store, const struct id *id) {
     struct facts facts;
     struct description description;
     if (!index_source(&store->index, id, &file, &facts) ||
-        !dataset_describe_quickly(file, facts.placement.address, &description)) {
+        !dataset_describe_quickly(file, NULL, facts.placement.address, &description)) {
         return NULL;
     }
     bool same = description.placement.kind == facts.placement.kind &&
@@ -257,6 +261,8 @@ bool store_load_slice(struct store *store) {
         return true;
     }
     if (atomic_load(&store->names_complete) && !atomic_load(&store->loaded)) {
+        free(store->window);
+        store->window = NULL;
         tell(store, &store->loaded);
     }
     return false;

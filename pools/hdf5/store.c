@@ -144,6 +144,7 @@ void store_close(struct store *store) {
     h5_file_unref(store->file);
     cond_fini(&store->loading);
     mutex_fini(&store->mutex);
+    free(store->window);
     free(store->path);
     free(store);
 }

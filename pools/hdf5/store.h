@@ -25,6 +25,7 @@
 #define POOLS_HDF5_STORE_H
 
 #include "pools/hdf5/commit.h"
+#include "pools/hdf5/dataset.h"
 #include "pools/hdf5/h5_file.h"
 #include "pools/hdf5/index.h"
 
@@ -75,6 +76,7 @@ struct store {
     struct fault convert_fault; /* why the last conversion failed */
     uint64_t convert_again_ns;  /* not before; monotonic */
     struct held_queue new_held, held;
+    struct window *window; /* load.c: while it goes through the file; NULL when there was no memory for it */
 };
 
 enum store_action {
