@@ -47,8 +47,7 @@ static void chain_insert(struct map_node **link, struct map_node *node) {
     *link = node;
 }
 
-static bool grow(struct map *map) {
-    unsigned bits = map->bits ? map->bits + 1 : MAP_FIRST_BITS;
+static bool grow_to(struct map *map, unsigned bits) {
     struct map_node **buckets = calloc((size_t)1 << bits, sizeof(struct map_node *));
     if (!buckets) {
         return false;
@@ -66,6 +65,20 @@ static bool grow(struct map *map) {
     }
     free(old.buckets);
     return true;
+}
+
+void map_reserve(struct map *map, size_t count) {
+    unsigned bits = MAP_FIRST_BITS;
+    while (bits < MAP_MOST_BITS && (size_t)1 << bits < count) {
+        bits++;
+    }
+    if (bits > map->bits) {
+        (void)grow_to(map, bits);
+    }
+}
+
+static bool grow(struct map *map) {
+    return grow_to(map, map->bits ? map->bits + 1 : MAP_FIRST_BITS);
 }
 
 bool map_insert(struct map *map, struct map_node *node, uint64_t hash) {

@@ -32,6 +32,8 @@ struct map {
 void map_init(struct map *map, map_equal_fn *equal);
 /* Frees the bucket array; the nodes are the owner's. */
 void map_fini(struct map *map);
+/* Makes room for so many nodes at once. Without memory it grows later, in steps. */
+void map_reserve(struct map *map, size_t count);
 struct map_node *map_find(const struct map *map, uint64_t hash, const void *key);
 /* False when out of memory (then nothing was inserted). The key must not be present unless the owner wants duplicates. */
 bool map_insert(struct map *map, struct map_node *node, uint64_t hash) MUST_USE;

@@ -165,7 +165,10 @@ static enum err put(struct store *store, struct store_request *request) {
     }
     /* Making room may have settled the batch and freed a record that was staged as removed. */
     record = index_find(&store->index, request->id);
-    err = link_put(store, request, record, dataset, &placement);
+    err = store_know(store, op, &record); /* a conversion forgets versions */
+    if (!err || err == ERR_CORRUPT) {
+        err = link_put(store, request, record, dataset, &placement);
+    }
     if (err && request->reservation) {
         return err; /* its owner releases it */
     }
@@ -226,8 +229,7 @@ static enum err remove_many(struct store *store, struct store_request *request) 
     for (size_t i = 0; i < ids->count; i++) {
         struct id id = id_trusted(ids->ids[i], strlen(ids->ids[i]));
         const struct record *record = index_find(&store->index, &id);
-        const struct version *version = record ? record_latest(record) : NULL;
-        doomed[i] = (struct doomed){.address = version ? version->address : 0, .id = ids->ids[i]};
+        doomed[i] = (struct doomed){.address = record ? record->address : 0, .id = ids->ids[i]};
     }
     qsort(doomed, ids->count, sizeof *doomed, by_address);
     struct op *op = request->request.op;
@@ -277,8 +279,9 @@ static enum err look_up(struct store *store, struct store_request *request) {
     struct record *record = NULL;
     enum err err = store_find(store, request->request.op, request->id, &record);
     /* What is staged has not been committed: others see what is current. */
-    if (!err && record && record->current) {
-        request->version = version_ref(record->current);
+    struct version *shown = !err && record ? record_shown(record) : NULL;
+    if (shown) {
+        request->version = version_ref(shown);
     }
     return err;
 }
@@ -368,6 +371,7 @@ void store_run_batch(void *context, struct request_batch *batch) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
+    index_trim(&store->index);
     struct request *request = NULL;
     unsigned generation = store->generation;
     store->rest_due_ns = 0;

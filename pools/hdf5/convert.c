@@ -27,7 +27,8 @@
 
 struct pair {
     struct record *record;
-    struct version *version; /* in the copy; NULL = no entry there */
+    struct facts facts; /* in the copy */
+    bool is_entry;      /* there */
 };
 
 struct conversion {
@@ -100,8 +101,17 @@ static void find_in_copy(struct map_node *node, void *context) {
         conversion->err = h5_fail(conversion->op, "find an entry in the copy");
         return;
     }
-    conversion->err = dataset_resolve(conversion->copy, conversion->op, info.u.address, &pair->version);
-    conversion->count += conversion->err == OK;
+    struct description description;
+    conversion->err = dataset_describe(conversion->copy, conversion->op, info.u.address, &description);
+    if (conversion->err) {
+        return;
+    }
+    pair->is_entry = description.is_entry;
+    pair->facts = (struct facts){.placement = description.placement,
+                                 .hold = description.meta.hold,
+                                 .has_sha256 = description.meta.has_sha256};
+    description_fini(&description);
+    conversion->count++;
 }
 
 static enum err find_all(struct conversion *conversion) {
@@ -184,13 +194,14 @@ static enum err make_copy(struct conversion *conversion, const char *copy_path) 
 
 static void go_on_in_copy(struct conversion *conversion) {
     struct store *store = conversion->store;
+    index_set_file(&store->index, NULL);
     for (size_t i = 0; i < conversion->count; i++) {
-        struct pair *pair = &conversion->pairs[i];
-        index_replace(&store->index, pair->record, pair->version);
-        pair->version = NULL;
+        const struct pair *pair = &conversion->pairs[i];
+        index_move(&store->index, pair->record, pair->is_entry ? &pair->facts : NULL);
     }
     struct h5_file *original = store->file;
     store->file = conversion->copy;
+    index_set_file(&store->index, store->file);
     conversion->copy = original; /* let go with the conversion */
 }
 
@@ -208,9 +219,6 @@ static enum err convert(struct store *store, struct op *op) {
         go_on_in_copy(&conversion);
     } else if (conversion.copy) {
         (void)unlink(copy_path); /* ours, and still locked; should it stay, the next conversion empties it */
-    }
-    for (size_t i = 0; i < conversion.count; i++) {
-        version_drop(conversion.pairs[i].version);
     }
     free(conversion.pairs);
     h5_file_unref(conversion.copy);

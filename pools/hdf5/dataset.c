@@ -3,6 +3,7 @@
 
 #include "pools/base/percent.h"
 #include "pools/hdf5/attributes.h"
+#include "pools/hdf5/object_header.h"
 
 #include <stdio.h>
 
@@ -153,8 +154,7 @@ static enum err vlen_length(struct h5_file *file, struct op *op, hid_t dataset, 
 }
 
 /* A string of somebody else is shorter than its type: the padding is no part of it. */
-static enum err trim(struct h5_file *file, struct op *op, H5T_str_t padding, struct placement *placement) {
-    char pad = padding == H5T_STR_SPACEPAD ? ' ' : '\0';
+static enum err trim(struct h5_file *file, struct op *op, char padding, struct placement *placement) {
     while (placement->length) {
         char tail[TAIL_BYTES];
         size_t count = placement->length < sizeof tail ? (size_t)placement->length : sizeof tail;
@@ -163,7 +163,7 @@ static enum err trim(struct h5_file *file, struct op *op, H5T_str_t padding, str
             return err;
         }
         size_t kept = count;
-        while (kept && tail[kept - 1] == pad) {
+        while (kept && tail[kept - 1] == padding) {
             kept--;
         }
         placement->length -= count - kept;
@@ -207,52 +207,108 @@ static enum err place(struct h5_file *file, struct op *op, hid_t dataset, hid_t 
     return OK;
 }
 
-static enum err describe(struct h5_file *file, struct op *op, hid_t dataset, uint64_t address,
-                         struct version **ret_version) {
-    struct placement placement = {.address = address};
+/* What is left once place and attributes are known: how long the text really is, and a validator where there is no digest. */
+static enum err complete(struct h5_file *file, struct op *op, char padding, struct description *description) {
+    struct placement *placement = &description->placement;
+    struct meta *meta = &description->meta;
+    enum err err = OK;
+    if (placement->kind == VERSION_TEXT && (!meta->has_sha256 || !file->alone)) {
+        err = trim(file, op, padding, placement);
+    }
+    if (!err && !meta->has_sha256 && !meta->validator[0]) {
+        snprintf(meta->validator, sizeof meta->validator, "hdf5-%llx-%llx-%llx",
+                 (unsigned long long)placement->address, (unsigned long long)placement->length,
+                 (unsigned long long)file->opened_mtime_ns);
+    }
+    description->is_entry = true;
+    return err;
+}
+
+static enum err describe(struct h5_file *file, struct op *op, hid_t dataset,
+                         struct description *description) {
     AUTO(h5_close) hid_t type = H5Dget_type(dataset);
     bool usable = false;
     if (type < 0) {
         return h5_fail(op, "look at an entry");
     }
-    enum err err = place(file, op, dataset, type, &placement, &usable);
+    enum err err = place(file, op, dataset, type, &description->placement, &usable);
     if (err || !usable) {
         return err;
     }
-    struct meta meta;
-    meta_init(&meta);
-    snprintf(meta.content_type, sizeof meta.content_type, "%s", version_default_type(placement.kind));
-    err = attributes_read(dataset, op, &meta);
-    if (!err && placement.kind == VERSION_TEXT && (!meta.has_sha256 || !file->alone)) {
-        err = trim(file, op, H5Tget_strpad(type), &placement);
-    }
-    if (!err && !meta.has_sha256 && !meta.validator[0]) {
-        snprintf(meta.validator, sizeof meta.validator, "hdf5-%llx-%llx-%llx", (unsigned long long)address,
-                 (unsigned long long)placement.length, (unsigned long long)file->opened_mtime_ns);
-    }
-    if (!err) {
-        *ret_version = version_new(file, &placement, &meta);
-        err = *ret_version ? OK : op_no_memory(op);
-    }
-    meta_fini(&meta);
-    return err;
+    struct meta *meta = &description->meta;
+    snprintf(meta->content_type, sizeof meta->content_type, "%s",
+             version_default_type(description->placement.kind));
+    err = attributes_read(dataset, op, meta);
+    bool text = description->placement.kind == VERSION_TEXT;
+    char padding = text && H5Tget_strpad(type) == H5T_STR_SPACEPAD ? ' ' : '\0';
+    return err ? err : complete(file, op, padding, description);
 }
 
-enum err dataset_resolve(struct h5_file *file, struct op *op, uint64_t address,
-                         struct version **ret_version) {
+enum err dataset_describe(struct h5_file *file, struct op *op, uint64_t address,
+                          struct description *ret_description) {
     AUTO(h5_close) hid_t object = H5I_INVALID_HID;
     enum err err = dataset_open(file, op, address, &object);
     if (err) {
         return err;
     }
-    struct version *version = NULL;
+    *ret_description = (struct description){.placement.address = address};
+    meta_init(&ret_description->meta);
     if (H5Iget_type(object) == H5I_DATASET) {
-        err = describe(file, op, object, address, &version);
+        err = describe(file, op, object, ret_description);
     }
-    if (!err) {
-        *ret_version = version;
+    if (err) {
+        description_fini(ret_description);
     }
     return err;
+}
+
+struct view {
+    const struct h5_file *file;
+    struct window *window;
+};
+
+/* A window is filled only for what lies a little ahead of it: headers in no order would pay for bytes that nobody looks at. */
+static size_t read_metadata(void *context, uint64_t offset, void *ret_bytes, size_t count) {
+    const struct view *view = context;
+    struct window *window = view->window;
+    if (!window || offset < window->from || offset - window->from > 2 * WINDOW_BYTES) {
+        if (window) {
+            window->from = offset;
+            window->count = 0;
+        }
+        return h5_file_pread_metadata(view->file, offset, ret_bytes, count);
+    }
+    size_t at = (size_t)(offset - window->from);
+    if (at > window->count || window->count - at < count) {
+        window->count = h5_file_pread_metadata(view->file, offset, window->bytes, WINDOW_BYTES);
+        window->from = offset;
+        at = 0;
+    }
+    size_t got = window->count - at < count ? window->count - at : count;
+    memcpy(ret_bytes, window->bytes + at, got);
+    return got;
+}
+
+bool dataset_describe_quickly(struct h5_file *file, struct window *window, uint64_t address,
+                              struct description *ret_description) {
+    struct object_header header;
+    struct view view = {.file = file, .window = window};
+    if (!file->plain || !object_header_read(read_metadata, &view, address, &header)) {
+        return false;
+    }
+    struct op op;
+    op_init(&op, 0, 0);
+    ret_description->placement = header.placement;
+    ret_description->meta = header.meta;
+    bool done = complete(file, &op, header.padding, ret_description) == OK;
+    if (!done) {
+        description_fini(ret_description);
+    }
+    return done;
+}
+
+struct version *dataset_version(struct h5_file *file, const struct description *description) {
+    return version_new(file, &description->placement, &description->meta);
 }
 
 enum err dataset_read(const struct version *version, struct op *op, struct blob **ret_body) {

@@ -18,6 +18,8 @@
 /* Bodies that only the library can read are read whole; larger ones are refused. */
 #define DATASET_LIBRARY_MOST_BYTES (UINT64_C(256) << 20)
 
+#define WINDOW_BYTES ((size_t)32 << 10)
+
 /* Whether these bytes may be stored as text. */
 bool dataset_is_text(const void *bytes, size_t count);
 
@@ -28,9 +30,32 @@ enum err dataset_create(struct h5_file *file, struct op *op, enum version_kind k
 /* By the address of its header; the caller closes it. */
 enum err dataset_open(struct h5_file *file, struct op *op, uint64_t address, hid_t *ret_dataset) MUST_USE;
 
-/* What the object at the address is. *ret_version NULL = nothing that can be an entry (a group, a table with pointers ...). */
-enum err dataset_resolve(struct h5_file *file, struct op *op, uint64_t address,
-                         struct version **ret_version) MUST_USE;
+/* What an object is: its place and metadata, if it can be an entry. */
+struct description {
+    bool is_entry; /* false: a group, a table with pointers ... */
+    struct placement placement;
+    struct meta meta;
+};
+static inline void description_fini(struct description *description) {
+    meta_fini(&description->meta);
+}
+
+/* Through the library, 40 us. Ended with description_fini when it succeeds. */
+enum err dataset_describe(struct h5_file *file, struct op *op, uint64_t address,
+                          struct description *ret_description) MUST_USE;
+/* Some of the file's bytes, read at once for many headers that are looked at in the order of the file. Zero-initialised = none yet. Of
+ * use only for objects that do not change meanwhile. */
+struct window {
+    uint64_t from;
+    size_t count;
+    uint8_t bytes[WINDOW_BYTES];
+};
+/* The same from the bytes in the file, 1 us; any thread, each with its own window or NULL. False = it has to be done through the
+ * library, nothing was set. Only while the object is as the library last flushed it. */
+bool dataset_describe_quickly(struct h5_file *file, struct window *window, uint64_t address,
+                              struct description *ret_description) MUST_USE;
+/* A version of what is an entry. NULL when out of memory. */
+struct version *dataset_version(struct h5_file *file, const struct description *description);
 
 /* The whole body of the library's kinds. Any thread; takes the library's lock. */
 enum err dataset_read(const struct version *version, struct op *op, struct blob **ret_body) MUST_USE;

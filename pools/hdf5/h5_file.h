@@ -35,9 +35,10 @@ struct h5_file {
     unsigned
         generation; /* how often it went back to its last commit: ids of the library from before are dead */
     bool writable;
-    bool ordered;                 /* the root group has an index by creation order */
-    bool alone;                   /* nobody but us wrote since our last clean close */
-    bool convertible;             /* not writable in place, but a copy of it is */
+    bool ordered;     /* the root group has an index by creation order */
+    bool plain;       /* addresses and lengths of 8 bytes, from the file's first byte: object_header.h */
+    bool alone;       /* nobody but us wrote since our last clean close */
+    bool convertible; /* not writable in place, but a copy of it is */
     char reason[OP_DETAIL_BYTES]; /* why not writable, with the remedy; "" when it is */
     uint64_t ready_bytes; /* the disk has blocks up to here; UINT64_MAX = the file system cannot promise */
     int64_t mark;         /* as in the file; of a file without: H5_MARK_OPEN */
@@ -104,6 +105,8 @@ enum err h5_file_write_metadata(struct h5_file *file, struct op *op, uint64_t of
 /* All or fails; any thread, into space that is its own. */
 enum err h5_file_pwrite(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
                         size_t count) MUST_USE;
+/* Metadata as the library last flushed it; how many bytes there were, 0 when reading failed. Any thread. */
+size_t h5_file_pread_metadata(const struct h5_file *file, uint64_t offset, void *ret_bytes, size_t count);
 /* Exactly `count` bytes, or ERR_CORRUPT (REASON_BAD_ANSWER) when the file ends before. */
 enum err h5_file_pread(struct h5_file *file, struct op *op, uint64_t offset, void *ret_bytes,
                        size_t count) MUST_USE;

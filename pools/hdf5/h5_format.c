@@ -69,13 +69,17 @@ enum err h5_format_look(struct h5_file *file, struct op *op) {
     H5G_info_t info;
     AUTO(h5_close) hid_t root_list = H5Gget_create_plist(file->root);
     unsigned order = 0;
+    size_t address_bytes = 0;
+    size_t length_bytes = 0;
     if (list < 0 || H5Pget_userblock(list, &user_block) < 0 ||
+        H5Pget_sizes(list, &address_bytes, &length_bytes) < 0 ||
         H5Pget_file_space_strategy(list, &strategy, &persist, &threshold) < 0 ||
         H5Gget_info(file->root, &info) < 0 || root_list < 0 ||
         H5Pget_link_creation_order(root_list, &order) < 0) {
         return h5_fail(op, "read the file's properties");
     }
     file->ordered = (order & H5P_CRT_ORDER_INDEXED) != 0;
+    file->plain = address_bytes == 8 && length_bytes == 8 && user_block == 0;
     if (!file->writable) {
         return OK;
     }

@@ -9,7 +9,7 @@
 /* Property lists; the caller closes them. Negative = the library failed. */
 hid_t h5_format_access_list(void);
 hid_t h5_format_creation_list(void);
-/* Sets `ordered`, and of a writable file `convertible` and `reason`. */
+/* Sets `ordered` and `plain`, and of a writable file `convertible` and `reason`. */
 enum err h5_format_look(struct h5_file *file, struct op *op) MUST_USE;
 /* Sets `marked` and `mark` as they are in the file. */
 enum err h5_format_read_mark(struct h5_file *file, struct op *op) MUST_USE;

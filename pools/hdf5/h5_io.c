@@ -142,6 +142,11 @@ enum err h5_file_pwrite(struct h5_file *file, struct op *op, uint64_t offset, co
     return OK;
 }
 
+size_t h5_file_pread_metadata(const struct h5_file *file, uint64_t offset, void *ret_bytes, size_t count) {
+    ssize_t got = offset > INT64_MAX ? -1 : pread(file->fd, ret_bytes, count, (off_t)offset);
+    return got > 0 ? (size_t)got : 0; /* interrupted or short: the library is asked instead */
+}
+
 enum err h5_file_pread(struct h5_file *file, struct op *op, uint64_t offset, void *ret_bytes, size_t count) {
     char *at = ret_bytes;
     while (count) {

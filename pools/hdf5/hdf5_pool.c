@@ -99,11 +99,13 @@ static enum err peek(struct pool *pool, const struct id *id, struct entry **ret_
 static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
-    struct version *version = index_get(&store->index, id);
+    struct sight sight;
+    index_look(&store->index, id, &sight);
+    struct version *version = sight.version;
     if (!version) {
-        return complete ? ERR_NOT_FOUND : ERR_AGAIN;
+        return complete && !sight.is_there ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    bool known = version->kind != VERSION_UNRESOLVED && version_trusts_digest(version);
+    bool known = version_trusts_digest(version);
     if (known) {
         version_meta(version, ret_meta);
     }
@@ -121,13 +123,12 @@ static bool takes_fill(struct pool *pool, uint64_t size_bytes) {
 static bool proves_not_owned(struct pool *pool, const struct id *id) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
-    struct version *version = index_get(&store->index, id);
-    if (!version) {
-        return complete;
+    struct sight sight;
+    index_look(&store->index, id, &sight);
+    if (sight.version) {
+        store_release_version(store, sight.version);
     }
-    bool cached = version->kind != VERSION_UNRESOLVED && version->hold == HOLD_CACHED;
-    store_release_version(store, version);
-    return cached;
+    return sight.is_there ? sight.is_resolved && sight.hold == HOLD_CACHED : complete;
 }
 
 static enum err remove_entry(struct pool *pool, struct op *op, const struct id *id,
@@ -179,6 +180,15 @@ static enum err empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     return err || !first.reason ? err : op_adopt(op, &first);
 }
 
+static void tell_progress(struct store *store, char ret_reason[OP_DETAIL_BYTES]) {
+    unsigned long long unresolved =
+        atomic_load(&store->index.unresolved); /* first: others may be added meanwhile */
+    unsigned long long entries = atomic_load(&store->index.entries);
+    unsigned long long expected = atomic_load(&store->expected);
+    snprintf(ret_reason, OP_DETAIL_BYTES, "the index of the file is loading: %llu of about %llu entries",
+             entries > unresolved ? entries - unresolved : 0, expected > entries ? expected : entries);
+}
+
 static void status(struct pool *pool, struct pool_status *ret_status) {
     struct store *store = store_of(pool);
     bool loaded = atomic_load(&store->loaded);
@@ -194,7 +204,7 @@ static void status(struct pool *pool, struct pool_status *ret_status) {
     if (ret_status->state == POOL_POISONED || ret_status->state == POOL_READ_ONLY) {
         store_reason(store, ret_status->reason);
     } else if (ret_status->state == POOL_LOADING) {
-        snprintf(ret_status->reason, sizeof ret_status->reason, "the index of the file is loading");
+        tell_progress(store, ret_status->reason);
     }
     ret_status->counts_known = ret_status->foreign_known = loaded;
     ret_status->entries = atomic_load(&store->index.entries);

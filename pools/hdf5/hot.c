@@ -18,13 +18,13 @@ struct entry *hot_get(struct version *version) {
     if (!version->is_hot) {
         return NULL;
     }
-    version->read_again = true;
+    version->used_again = true;
     return entry_ref(version->hot);
 }
 
 void hot_cool(struct hot *hot, struct version *version) {
     if (version && version->is_hot) {
-        TAILQ_REMOVE(&hot->queue, version, in_hot);
+        TAILQ_REMOVE(&hot->queue, version, in_queue);
         hot->bytes -= cost_bytes(version);
         version->is_hot = false;
     }
@@ -34,18 +34,18 @@ void hot_cool(struct hot *hot, struct version *version) {
 static struct version *find_oldest(struct hot *hot) {
     for (unsigned passed = 0; passed < MOST_PASSED; passed++) {
         struct version *version = TAILQ_FIRST(&hot->queue);
-        if (!version->read_again) {
+        if (!version->used_again) {
             return version;
         }
-        version->read_again = false;
-        TAILQ_REMOVE(&hot->queue, version, in_hot);
-        TAILQ_INSERT_TAIL(&hot->queue, version, in_hot);
+        version->used_again = false;
+        TAILQ_REMOVE(&hot->queue, version, in_queue);
+        TAILQ_INSERT_TAIL(&hot->queue, version, in_queue);
     }
     return TAILQ_FIRST(&hot->queue);
 }
 
 unsigned hot_keep(struct hot *hot, struct version *version, struct entry *entry,
-                  struct entry *ret_fallen[HOT_MOST_FALLEN]) {
+                  struct version *ret_fallen[HOT_MOST_FALLEN]) {
     uint64_t cost = cost_bytes(version);
     if (version->hot || version->length > HOT_BODY_MOST_BYTES || cost > hot->max_bytes) {
         return 0;
@@ -54,13 +54,12 @@ unsigned hot_keep(struct hot *hot, struct version *version, struct entry *entry,
     while (hot->bytes + cost > hot->max_bytes) {
         struct version *oldest = find_oldest(hot);
         hot_cool(hot, oldest);
-        ret_fallen[fallen++] = oldest->hot;
-        oldest->hot = NULL;
+        ret_fallen[fallen++] = oldest;
     }
     version->hot = entry_ref(entry);
     version->is_hot = true;
-    version->read_again = false;
-    TAILQ_INSERT_TAIL(&hot->queue, version, in_hot);
+    version->used_again = false;
+    TAILQ_INSERT_TAIL(&hot->queue, version, in_queue);
     hot->bytes += cost;
     return fallen;
 }

@@ -15,15 +15,11 @@
 
 #include "pools/hdf5/version.h"
 
-#include <sys/queue.h>
-
 #define HOT_BODY_MOST_BYTES (UINT64_C(16) << 10)
 /* An entry's metadata, and an answer with its header fields. */
 #define HOT_OVERHEAD_BYTES (UINT64_C(4) << 10)
 /* How many the largest newcomer can drive out: each gives back its overhead at least. */
 #define HOT_MOST_FALLEN 5
-
-TAILQ_HEAD(version_queue, version);
 
 struct hot {
     struct version_queue queue; /* the oldest first */
@@ -33,10 +29,10 @@ struct hot {
 void hot_init(struct hot *hot, uint64_t max_bytes); /* 0 = keeps none */
 /* A reference to the version's entry, or NULL. */
 struct entry *hot_get(struct version *version);
-/* The version, which the index shows, becomes hot; takes its own reference to the entry. Returns how many of ret_fallen are the caller's to
- * let go. */
+/* The version, which the index shows, becomes hot; takes its own reference to the entry. Returns how many are in ret_fallen: they are
+ * hot no more, and their entries are the caller's to take away. */
 unsigned hot_keep(struct hot *hot, struct version *version, struct entry *entry,
-                  struct entry *ret_fallen[HOT_MOST_FALLEN]);
+                  struct version *ret_fallen[HOT_MOST_FALLEN]);
 /* The index does not show it any more. Its entry goes with it. NULL allowed. */
 void hot_cool(struct hot *hot, struct version *version);
 

@@ -47,21 +47,26 @@ struct neighbours {
     bool touched;
 };
 
-static void look_at_version(struct neighbours *neighbours, const struct version *version) {
-    if (!version || version == neighbours->damaged) {
-        return;
-    }
+static void look_at_place(struct neighbours *neighbours, const struct placement *place) {
     uint64_t from = neighbours->damaged->address;
-    bool header = version->address >= from && version->address < neighbours->end;
-    bool body =
-        version->offset && version->offset < neighbours->end && from < version->offset + version->length;
+    bool header = place->address >= from && place->address < neighbours->end;
+    bool body = place->offset && place->offset < neighbours->end && from < place->offset + place->length;
     neighbours->touched = neighbours->touched || header || body;
 }
 
 static void look_at_neighbour(struct map_node *node, void *context) {
     const struct record *record = CONTAINER_OF(node, struct record, node);
-    look_at_version(context, record->current);
-    look_at_version(context, record->has_next ? record->next : NULL);
+    struct neighbours *neighbours = context;
+    struct facts facts = record_facts(record);
+    if (record == neighbours->damaged->record) {
+        return;
+    }
+    if (record->is_shown) {
+        look_at_place(neighbours, &facts.placement);
+    }
+    if (record_latest_facts(record, &facts)) {
+        look_at_place(neighbours, &facts.placement);
+    }
 }
 
 /* The library cannot take a name away whose object it cannot read, and breaks the group when it tries. So a readable object is
@@ -112,9 +117,13 @@ static void keep_held(struct store *store, struct held *take_held) {
 enum err store_unlink(struct store *store, struct op *op, struct record *record) {
     struct held *held = NULL;
     char name[LINK_NAME_BYTES];
+    enum err err = store_know(store, op, &record);
+    if (!record || (err && err != ERR_CORRUPT)) {
+        return err; /* or it is no entry any more */
+    }
     record_link_name(record, name);
     struct id id = record_id(record);
-    enum err err = store_note_undo(store, op, &id, record);
+    err = store_note_undo(store, op, &id, record);
     if (!err) {
         err = take_name(store, op, name, record_latest(record), &held);
     }

@@ -1,11 +1,13 @@
 /* load.c - the index of a file that was just opened: a scan for names, then a look at each object.
  *
  * The scan reads links only (by creation order where the file has that index: 0.04 s for 100,000) and runs first on the store's
- * thread; between links it serves lookups, which find their object by name. Places and metadata follow in idle
- * slices, so that requests never wait for more than a slice. See store.h.
+ * thread; between links it serves lookups, which find their object by name. Places follow in idle slices, in the order of the file as
+ * far as the scan was, so that requests never wait for more than a slice. Metadata is read when somebody wants it: store_know on
+ * this thread, store_make_version on any. See store.h.
  */
 #include "pools/hdf5/store.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/log.h"
 #include "pools/base/must.h"
 #include "pools/hdf5/dataset.h"
@@ -14,7 +16,9 @@
 #include <stdlib.h>
 
 #define LINKS_PER_LOOK 256u
-#define RECORDS_PER_SLICE 64u
+/* How long a request may have to wait for the load. */
+#define SLICE_NS NS_PER_MS
+#define RECORDS_PER_LOOK 16u
 
 struct scan {
     struct store *store;
@@ -33,38 +37,15 @@ static void count_foreign(struct store *store) {
     atomic_fetch_add(&store->foreign, 1);
 }
 
-/* A hard link becomes an unresolved record. False when out of memory. */
-static bool add_link(struct store *store, const struct id *id, const char *link_name, uint64_t address) {
-    struct placement placement = {.kind = VERSION_UNRESOLVED, .address = address};
-    struct version *version = version_new(store->file, &placement, NULL);
-    struct record *record = version ? index_add(&store->index, id, link_name) : NULL;
-    if (!record) {
-        version_drop(version);
-        return false;
-    }
-    index_stage(&store->index, record, version);
-    return true;
-}
-
-/* Two names of one id: the encoded one is the entry. False when out of memory. */
-static bool settle_clash(struct store *store, struct record *record, bool canonical, uint64_t address) {
-    const struct version *known = record_latest(record);
-    if (known->address == address) {
-        return true; /* a lookup was faster */
+/* Two names of one id: the encoded one is the entry. */
+static void settle_clash(struct store *store, struct record *record, bool canonical, uint64_t address) {
+    if (record->address == address) {
+        return; /* a lookup was faster */
     }
     count_foreign(store);
-    if (!canonical || !record->link_name) {
-        return true;
+    if (canonical && record->is_named) {
+        index_rename(&store->index, record, address);
     }
-    struct placement placement = {.kind = VERSION_UNRESOLVED, .address = address};
-    struct version *version = version_new(store->file, &placement, NULL);
-    if (!version) {
-        return false;
-    }
-    free(record->link_name);
-    record->link_name = NULL;
-    index_stage(&store->index, record, version);
-    return true;
 }
 
 static herr_t scan_link(hid_t group, const char *name, const H5L_info_t *info, void *context) {
@@ -75,7 +56,6 @@ static herr_t scan_link(hid_t group, const char *name, const H5L_info_t *info, v
     size_t bytes = 0;
     bool canonical = false;
     if (++scan->links % LINKS_PER_LOOK == 0) {
-        index_publish(&store->index);
         commit_serve_urgent(&store->commit);
         if (commit_is_stopping(&store->commit)) {
             return 1;
@@ -87,10 +67,23 @@ static herr_t scan_link(hid_t group, const char *name, const H5L_info_t *info, v
     }
     struct id id = id_trusted(text, bytes);
     struct record *record = index_find(&store->index, &id);
-    bool kept = record ? settle_clash(store, record, canonical, info->u.address)
-                       : add_link(store, &id, canonical ? NULL : name, info->u.address);
-    scan->no_memory = !kept;
-    return kept ? 0 : -1;
+    if (record) {
+        settle_clash(store, record, canonical, info->u.address);
+        return 0;
+    }
+    record = index_add_found(&store->index, &id, canonical ? NULL : name, info->u.address);
+    scan->no_memory = !record;
+    return record ? 0 : -1;
+}
+
+/* Links there are: about as many entries. */
+static void look_ahead(struct store *store) {
+    H5G_info_t info;
+    if (H5Gget_info(store->file->root, &info) >= 0) {
+        atomic_store(&store->expected, info.nlinks);
+        index_expect(&store->index, info.nlinks);
+    }
+    h5_forget();
 }
 
 void store_scan(void *context) {
@@ -98,6 +91,8 @@ void store_scan(void *context) {
     struct scan scan = {.store = store};
     h5_enter();
     bool ordered = store->file->ordered;
+    store->window = calloc(1, sizeof *store->window);
+    look_ahead(store);
     if (!ordered) {
         h5_file_widen_cache(store->file, true);
     }
@@ -107,7 +102,6 @@ void store_scan(void *context) {
     if (!ordered) {
         h5_file_widen_cache(store->file, false);
     }
-    index_publish(&store->index);
     if (result < 0) {
         store_poison(store, scan.no_memory ? "the index of the file does not fit into memory"
                                            : "the file's root group cannot be read: the file is damaged");
@@ -116,24 +110,92 @@ void store_scan(void *context) {
     }
 }
 
-/* Looks at the object. The record may turn out to be no entry and be freed: *record is NULL then. */
-static enum err resolve(struct store *store, struct op *op, struct record **record) {
-    struct version *version = NULL;
-    enum err err = dataset_resolve(store->file, op, (*record)->current->address, &version);
-    if (err == ERR_UNAVAILABLE) {
-        return op_fail(op, REASON_CORRUPT, "the entry's header in the file cannot be read");
+/* ---- what an object is ---- */
+static enum err describe(struct store *store, struct op *op, const struct record *record,
+                         struct window *window, struct description *ret_description) {
+    if (record->as_loaded &&
+        dataset_describe_quickly(store->file, window, record->address, ret_description)) {
+        return OK;
     }
-    if (err) {
-        return err;
-    }
-    index_replace(&store->index, *record, version);
-    if (!version) {
+    enum err err = dataset_describe(store->file, op, record->address, ret_description);
+    return err == ERR_UNAVAILABLE
+               ? op_fail(op, REASON_CORRUPT, "the entry's header in the file cannot be read")
+               : err;
+}
+
+/* The record may turn out to be no entry and be freed: *record is NULL then. */
+static void settle(struct store *store, struct record **record, const struct description *description) {
+    struct facts facts = {.placement = description->placement,
+                          .hold = description->meta.hold,
+                          .has_sha256 = description->meta.has_sha256};
+    index_resolve(&store->index, *record, description->is_entry ? &facts : NULL);
+    if (!description->is_entry) {
         count_foreign(store);
         *record = NULL;
     }
-    return OK;
 }
 
+static enum err resolve(struct store *store, struct op *op, struct record *record) {
+    struct description description;
+    enum err err = describe(store, op, record, store->window, &description);
+    if (!err) {
+        settle(store, &record, &description);
+        description_fini(&description);
+    }
+    return err;
+}
+
+/* The version of what cannot be read tells its address, so that it can be replaced or removed. */
+static enum err install_unreadable(struct store *store, struct op *op, struct record *record) {
+    struct placement placement = {.kind = VERSION_UNRESOLVED, .address = record->address};
+    struct version *version = version_new(store->file, &placement, NULL);
+    if (!version) {
+        return op_no_memory(op);
+    }
+    index_install(&store->index, record, version);
+    return ERR_CORRUPT;
+}
+
+enum err store_know(struct store *store, struct op *op, struct record **record) {
+    if (!*record || !record_needs_version(*record)) {
+        return OK;
+    }
+    struct description description;
+    enum err err = describe(store, op, *record, NULL, &description);
+    if (err) {
+        return err == ERR_CORRUPT ? install_unreadable(store, op, *record) : err;
+    }
+    struct version *version = dataset_version(store->file, &description);
+    if (!version) {
+        err = op_no_memory(op);
+    } else if ((*record)->kind == VERSION_UNRESOLVED || !description.is_entry) {
+        settle(store, record, &description);
+    }
+    if (!err && *record) {
+        index_install(&store->index, *record, STEAL(version));
+    }
+    version_drop(version);
+    description_fini(&description);
+    return err;
+}
+
+struct version *store_make_version(struct store *store, const struct id *id) {
+    AUTO(h5_file_unref) struct h5_file *file = NULL;
+    struct facts facts;
+    struct description description;
+    if (!index_source(&store->index, id, &file, &facts) ||
+        !dataset_describe_quickly(file, NULL, facts.placement.address, &description)) {
+        return NULL;
+    }
+    bool same = description.placement.kind == facts.placement.kind &&
+                description.placement.offset == facts.placement.offset &&
+                description.placement.length == facts.placement.length;
+    struct version *version = same ? dataset_version(file, &description) : NULL;
+    description_fini(&description);
+    return version ? index_keep(&store->index, id, version) : NULL;
+}
+
+/* ---- an id that the scan has not reached ---- */
 /* The address behind a name in the root group, if it is a hard link. */
 static bool address_by_name(const struct store *store, const char *name, uint64_t *ret_address) {
     H5L_info_t info;
@@ -160,12 +222,8 @@ static enum err find_by_name(struct store *store, struct op *op, const struct id
         plain = link_name_to_id(id->text, text, &bytes, &canonical) && !canonical;
         found = plain && address_by_name(store, id->text, &address);
     }
-    if (found && !add_link(store, id, plain ? id->text : NULL, address)) {
-        return op_no_memory(op);
-    }
-    index_publish(&store->index);
-    *ret_record = found ? index_find(&store->index, id) : NULL;
-    return OK;
+    *ret_record = found ? index_add_found(&store->index, id, plain ? id->text : NULL, address) : NULL;
+    return found && !*ret_record ? op_no_memory(op) : OK;
 }
 
 enum err store_find(struct store *store, struct op *op, const struct id *id, struct record **ret_record) {
@@ -174,8 +232,8 @@ enum err store_find(struct store *store, struct op *op, const struct id *id, str
     if (!record && !atomic_load(&store->names_complete)) {
         err = find_by_name(store, op, id, &record);
     }
-    if (!err && record && !record->has_next && record->current->kind == VERSION_UNRESOLVED) {
-        err = resolve(store, op, &record);
+    if (!err) {
+        err = store_know(store, op, &record);
     }
     if (!err) {
         *ret_record = record;
@@ -187,19 +245,24 @@ bool store_load_slice(struct store *store) {
     struct op op;
     op_init(&op, 0, 0);
     struct record *record;
-    for (unsigned i = 0; i < RECORDS_PER_SLICE && (record = TAILQ_FIRST(&store->index.unresolved)) != NULL;
-         i++) {
-        if (resolve(store, &op, &record)) {
+    index_trim(&store->index);
+    uint64_t until_ns = clock_now_ns() + SLICE_NS;
+    for (unsigned i = 1; (record = TAILQ_FIRST(&store->index.to_resolve)) != NULL; i++) {
+        if (resolve(store, &op, record)) {
             /* It stays unresolved and gives its reader the same failure; loading goes on. */
             log_line(LOG_WARNING, "hdf5", "an entry cannot be loaded: %s", op.fault.detail);
-            TAILQ_REMOVE(&store->index.unresolved, record, in_list);
-            record->list = LIST_NONE;
+            index_put_aside(&store->index, record);
+        }
+        if (i % RECORDS_PER_LOOK == 0 && clock_now_ns() >= until_ns) {
+            break;
         }
     }
-    if (!TAILQ_EMPTY(&store->index.unresolved)) {
+    if (!TAILQ_EMPTY(&store->index.to_resolve)) {
         return true;
     }
     if (atomic_load(&store->names_complete) && !atomic_load(&store->loaded)) {
+        free(store->window);
+        store->window = NULL;
         tell(store, &store->loaded);
     }
     return false;

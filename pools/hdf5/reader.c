@@ -334,9 +334,11 @@ static enum err peek_version(const struct version *version, struct entry **ret_e
 
 enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
-    struct version *version = index_get_hot(&store->index, id, ret_entry);
+    struct sight sight;
+    index_look_hot(&store->index, id, &sight, ret_entry);
+    struct version *version = sight.version;
     if (!version) {
-        return complete ? ERR_NOT_FOUND : ERR_AGAIN;
+        return complete && !sight.is_there ? ERR_NOT_FOUND : ERR_AGAIN;
     }
     enum err err = OK;
     if (!*ret_entry) {

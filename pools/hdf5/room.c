@@ -16,7 +16,7 @@ static struct record *next_victim(struct store *store, const struct record *spar
     struct record *record;
     uint64_t chances = store->index.usage.cached_entries;
     while ((record = TAILQ_FIRST(&store->index.cached)) != NULL) {
-        bool touched = atomic_exchange(&record_latest(record)->touched, false);
+        bool touched = index_take_touched(&store->index, record);
         if (record != spare && (!touched || !chances)) {
             return record;
         }
@@ -48,10 +48,11 @@ enum err store_make_room(struct store *store, struct op *op, const struct id *id
     store_load_all(store); /* what is there counts, so it has to be known */
     const struct usage *usage = &store->index.usage;
     const struct record *record = index_find(&store->index, id);
-    const struct version *old = record ? record_latest(record) : NULL;
-    uint64_t old_bytes = old ? old->length : 0;
-    uint64_t old_entries = old ? 1 : 0;
-    bool old_cached = old && old->hold == HOLD_CACHED;
+    struct facts old = {0};
+    bool replaces = record && record_latest_facts(record, &old);
+    uint64_t old_bytes = replaces ? old.placement.length : 0;
+    uint64_t old_entries = replaces ? 1 : 0;
+    bool old_cached = replaces && old.hold == HOLD_CACHED;
     uint64_t owned_bytes = usage->bytes - usage->cached_bytes - (old_cached ? 0 : old_bytes);
     uint64_t owned_entries = usage->entries - usage->cached_entries - (old_cached ? 0 : old_entries);
     bool evictable = atomic_load(&store->evictable);

@@ -26,20 +26,6 @@ static uint64_t run_idle(void *context) {
     return store_load_slice(store) ? 0 : store_rest(store, now_ns);
 }
 
-struct verified_walk {
-    bool all;
-};
-
-static void look_at_verified(struct map_node *node, void *context) {
-    const struct record *record = CONTAINER_OF(node, struct record, node);
-    const struct version *version = record->current;
-    struct verified_walk *walk = context;
-    bool known = version && version->kind != VERSION_UNRESOLVED;
-    if (!known || (version->has_sha256 && !atomic_load(&version->verified))) {
-        walk->all = false;
-    }
-}
-
 /* The mark says that only we wrote, when that is so, or when every digest has been compared since. */
 static void mark_closed(struct store *store) {
     struct op op;
@@ -53,12 +39,9 @@ static void mark_closed(struct store *store) {
         file->closing_mtime_s = file->mark; /* the library may have touched the file for nothing */
         return;
     }
-    struct verified_walk walk = {.all = true};
-    if (!file->alone) {
-        map_each(&store->index.map, look_at_verified, &walk);
-    }
+    bool verified = file->alone || index_all_verified(&store->index);
     int64_t now_s = clock_wall_ms() / 1000;
-    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_commit(file, &op) == OK) {
+    if (verified && h5_file_set_mark(file, &op, now_s) == OK && h5_file_commit(file, &op) == OK) {
         file->closing_mtime_s = now_s;
     }
 }
@@ -135,6 +118,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
         return err;
     }
     store->ours = store->file->marked;
+    index_set_file(&store->index, store->file);
     err = settle_writable(store, op, options->read_only);
     if (err) {
         return err;
@@ -165,6 +149,7 @@ void store_close(struct store *store) {
     h5_file_unref(store->file);
     cond_fini(&store->loading);
     mutex_fini(&store->mutex);
+    free(store->window);
     free(store->path);
     free(store);
 }
@@ -217,18 +202,20 @@ enum err store_submit(struct store *store, struct op *op, struct store_request *
 }
 
 enum err store_get(struct store *store, struct op *op, const struct id *id, struct version **ret_version) {
-    struct version *version = index_get(&store->index, id);
-    bool complete = atomic_load(&store->names_complete);
-    if (version ? version->kind == VERSION_UNRESOLVED : !complete) {
-        version_drop(version);
+    bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    struct sight sight;
+    index_look(&store->index, id, &sight);
+    struct version *version = sight.version;
+    if (!version && sight.is_resolved) {
+        version = store_make_version(store, id);
+    }
+    if (!version && (sight.is_there || !complete)) {
         struct store_request request = {.request = {.urgent = true}, .action = STORE_LOOKUP, .id = id};
         enum err err = store_submit(store, op, &request);
         if (err) {
             return err;
         }
         version = request.version;
-    } else if (!version) {
-        version = index_get(&store->index, id); /* it may have come between the two looks */
     }
     if (!version) {
         return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool does not have the entry");

@@ -1,7 +1,7 @@
 /* store.h - one open HDF5 pool inside: the file, its index, its thread, and what may be asked of them.
  *
  * The thread (commit.h) owns every change: it judges conditions and fences, makes room, changes the file and the index. So
- * a check and the change it guards are one step without a lock. Others only look: index_get, pread.
+ * a check and the change it guards are one step without a lock. Others only look: index_look, pread.
  *
  * How a write travels: writer.c gathers the body, decides text or bytes, and for large bodies asks for a reservation (a
  * dataset without a name) which it fills itself; then STORE_PUT. apply.c links the dataset under the id and stages the new
@@ -10,8 +10,8 @@
  * A batch of nothing but copies is shown without a commit: it rides on the next batch's, or on its own after STORE_COPIES_NS. Nothing
  * is let go before that.
  *
- * How a read travels: hdf5_pool.c's peek, or reader.c: index_get, then pread under the version's reference. An id that is not
- * loaded yet is asked for with STORE_LOOKUP.
+ * How a read travels: hdf5_pool.c's peek, or reader.c: index_look, then pread under the version's reference. A version that the index
+ * does not keep is made by the reader, from the file; an id that is not loaded yet is asked for with STORE_LOOKUP.
  *
  * Loading (load.c): 1 SCANNING names and addresses, in `begin`; lookups are served in between. 2 RESOLVING places and
  * metadata, in idle slices; 3 LOADED.
@@ -25,6 +25,7 @@
 #define POOLS_HDF5_STORE_H
 
 #include "pools/hdf5/commit.h"
+#include "pools/hdf5/dataset.h"
 #include "pools/hdf5/h5_file.h"
 #include "pools/hdf5/index.h"
 
@@ -64,11 +65,12 @@ struct store {
     atomic_bool loaded;
     bool ours; /* the file bears our mark; set at open */
     atomic_bool poisoned;
-    atomic_bool writable;         /* the file, or a copy that a first write makes of it */
-    atomic_uint_fast64_t foreign; /* links that are no entries */
-    struct mutex mutex;           /* RANK_KIND_INNER: the fields below */
-    struct cond loading;          /* signalled when names_complete, loaded or poisoned came true */
-    char reason[OP_DETAIL_BYTES]; /* why poisoned or read-only */
+    atomic_bool writable;          /* the file, or a copy that a first write makes of it */
+    atomic_uint_fast64_t foreign;  /* links that are no entries */
+    atomic_uint_fast64_t expected; /* links there were at open: about as many entries */
+    struct mutex mutex;            /* RANK_KIND_INNER: the fields below */
+    struct cond loading;           /* signalled when names_complete, loaded or poisoned came true */
+    char reason[OP_DETAIL_BYTES];  /* why poisoned or read-only */
     struct reservation_list released;
     /* The thread only */
     hid_t link_list;     /* how links are made */
@@ -84,6 +86,7 @@ struct store {
     struct fault convert_fault; /* why the last conversion failed */
     uint64_t convert_again_ns;  /* not before; monotonic */
     struct held_queue new_held, held;
+    struct window *window; /* load.c: while it goes through the file; NULL when there was no memory for it */
 };
 
 enum store_action {
@@ -131,6 +134,8 @@ enum err store_check_writable(struct store *store, struct op *op) MUST_USE;
 enum err store_get(struct store *store, struct op *op, const struct id *id,
                    struct version **ret_version) MUST_USE;
 enum err store_submit(struct store *store, struct op *op, struct store_request *request);
+/* load.c: the same of an entry whose version has to be made, if that can be done on this thread; else NULL. Blocks. */
+struct version *store_make_version(struct store *store, const struct id *id);
 /* Ends a read; lets the thread know when space can be given back. */
 void store_release_version(struct store *store, struct version *take_version);
 /* Without linking it. Never blocks. */
@@ -189,7 +194,10 @@ void store_scan(void *context); /* load.c: commit_ops.begin */
 bool store_load_slice(struct store *store);
 /* Serves lookups between its slices. */
 void store_load_all(struct store *store);
-/* The record of an id, found by name while the scan is not through; resolved. *ret_record NULL = absent. */
+/* Makes the record's version if there is none. ERR_CORRUPT: what there is now tells no more than the address. The record may turn out to be
+ * no entry, or be NULL: *record is NULL then. */
+enum err store_know(struct store *store, struct op *op, struct record **record) MUST_USE;
+/* The record of an id, found by name while the scan is not through; with its version. *ret_record NULL = absent. */
 enum err store_find(struct store *store, struct op *op, const struct id *id,
                     struct record **ret_record) MUST_USE;
 

@@ -13,6 +13,7 @@
 #include "pools/hdf5/store.h"
 
 #include "pools/base/log.h"
+#include "pools/hdf5/link_name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,13 +35,21 @@ static void undo_free(struct undo *undo) {
 enum err store_note_undo(struct store *store, struct op *op, const struct id *id,
                          const struct record *record) {
     struct undo *undo = calloc(1, sizeof *undo + id->bytes + 1);
-    char *link_name = undo && record && record->link_name ? strdup(record->link_name) : NULL;
-    if (!undo || (record && record->link_name && !link_name)) {
-        free(undo);
+    if (!undo) {
         return op_no_memory(op);
     }
-    undo->link_name = link_name;
-    undo->committed = record && record->current ? version_ref(record->current) : NULL;
+    if (record && record->is_named) {
+        char name[LINK_NAME_BYTES];
+        record_link_name(record, name);
+        undo->link_name = strdup(name);
+        if (!undo->link_name) {
+            undo_free(undo);
+            return op_no_memory(op);
+        }
+    }
+    if (record && record->is_shown) {
+        undo->committed = version_ref(atomic_load(&record->version)); /* whatever is changed has one */
+    }
     undo->id_bytes = id->bytes;
     memcpy(undo->id, id->text, id->bytes);
     SLIST_INSERT_HEAD(&store->undo, undo, in_undo);
@@ -73,7 +82,7 @@ static enum err put_back(struct store *store, struct op *op, struct undo *undo) 
         atomic_store(&committed->retired, false);
         version_ref(committed);
     }
-    index_replace(&store->index, record, committed);
+    index_restore(&store->index, record, committed);
     return OK;
 }
 

@@ -37,9 +37,11 @@ struct version *version_new(struct h5_file *file, const struct placement *placem
     version->created_ms = from->created_ms;
     version->stored_ms = from->stored_ms;
     version->extension = from->extension ? blob_ref(from->extension) : NULL;
+    version->record = NULL;
     version->hot = NULL;
     version->is_hot = false;
-    version->read_again = false;
+    version->is_resident = false;
+    version->used_again = false;
     memcpy(version->sha256, from->sha256, SHA256_BYTES);
     memcpy(version->texts, from->content_type, type_bytes);
     memcpy(version->texts + type_bytes, from->content_encoding, encoding_bytes);
@@ -102,6 +104,15 @@ void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]) 
         atomic_store_explicit(&version->has_learned, true, memory_order_release);
     }
     atomic_store(&version->verified, true);
+}
+
+void version_facts(const struct version *version, struct facts *ret_facts) {
+    *ret_facts = (struct facts){.placement = {.kind = (enum version_kind)version->kind,
+                                              .address = version->address,
+                                              .offset = version->offset,
+                                              .length = version->length},
+                                .hold = (enum hold)version->hold,
+                                .has_sha256 = version->has_sha256};
 }
 
 bool version_in_one_piece(const struct version *version) {

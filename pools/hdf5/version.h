@@ -1,13 +1,17 @@
 /* version.h - one stored state of an entry: where its bytes are in which file, and its metadata, packed.
  *
- * A version is immutable but for its flags and a digest that may be learned later, and shared by reference count: the index holds one reference while it is
- * current, every read holds one while it copies bytes. The space of a replaced version is given back to the file
+ * The index remembers of most entries only where they are (facts). A version is made of the entry's header when somebody wants more,
+ * and there is never more than one of a state: so the store knows by its count whether anybody still reads there.
+ *
+ * A version is immutable but for its flags and a digest that may be learned later, and shared by reference count: the index holds one reference while it
+ * keeps it, every read holds one while it copies bytes. The space of a replaced version is given back to the file
  * only when the store's own reference is the last one, so a reader never meets bytes of another entry.
  *
  * Life
- *   1 UNRESOLVED  found by the scan: only the object's address is known (kind VERSION_UNRESOLVED)
- *   2 RESOLVED    place and metadata known. A new object replaces the unresolved one in the index.
+ *   1 KEPT        the index shows it; kept while it is hot, among those used lately, or in use
+ *   2 forgotten   nobody used it: freed; the index has the facts, and a later reader makes it anew
  *   3 RETIRED     replaced or removed; the store keeps the dataset open until the readers have gone
+ * The version of an entry whose header cannot be read is of kind VERSION_UNRESOLVED; only the store's thread meets it.
  */
 #ifndef POOLS_HDF5_VERSION_H
 #define POOLS_HDF5_VERSION_H
@@ -20,7 +24,7 @@
 struct h5_file;
 
 enum version_kind {
-    VERSION_UNRESOLVED,
+    VERSION_UNRESOLVED,   /* only the object's address is known */
     VERSION_TEXT,         /* a scalar fixed-length string: bytes at offset */
     VERSION_BYTES,        /* anything else that lies in one piece: bytes at offset */
     VERSION_LIBRARY_TEXT, /* a variable-length string: only the library can read it */
@@ -44,18 +48,30 @@ struct version {
     struct blob *extension;
     uint8_t sha256[SHA256_BYTES];
     uint8_t learned[SHA256_BYTES];
-    /* hot.h; under the index's lock until the last reference goes */
+    /* index.h; the store's thread only */
+    struct record *record; /* whose version it is or is to be */
+    TAILQ_ENTRY(version) in_staged;
+    /* hot.h, residents.h; under the index's lock until the last reference goes. In one of the two queues at most. */
+    TAILQ_ENTRY(version) in_queue;
     struct entry *hot; /* one reference, NULL = none */
-    TAILQ_ENTRY(version) in_hot;
-    bool is_hot;     /* in the queue */
-    bool read_again; /* since the queue last passed it */
-    char texts[];    /* content type, content encoding, validator: each with its NUL */
+    bool is_hot;       /* in the queue of hot.h */
+    bool is_resident;  /* in that of residents.h */
+    bool used_again;   /* since the queue last passed it */
+    char texts[];      /* content type, content encoding, validator: each with its NUL */
 };
+TAILQ_HEAD(version_queue, version);
 
 /* The place of a body, without its metadata. */
 struct placement {
     enum version_kind kind;
     uint64_t address, offset, length;
+};
+
+/* What the index remembers of an entry. */
+struct facts {
+    struct placement placement;
+    enum hold hold;
+    bool has_sha256;
 };
 
 /* What strings and other data are when nobody says (design.md 13.19). */
@@ -79,6 +95,7 @@ bool version_trusts_digest(const struct version *version);
 void version_meta(const struct version *version, struct meta *ret_meta);
 /* The body's digest as just computed; the store's thread only. Verifies the version too. */
 void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]);
+void version_facts(const struct version *version, struct facts *ret_facts);
 /* True when pread can serve it. */
 bool version_in_one_piece(const struct version *version);
 

@@ -72,9 +72,10 @@ enum err __wrap_h5_file_commit(struct h5_file *file, struct op *op) {
     atomic_fetch_add(&commits, 1);
     if (watched) {
         struct id id = id_of(watched);
-        struct version *version = index_get(&store->index, &id);
-        seen_at_commit += version != NULL;
-        version_drop(version);
+        struct sight sight;
+        index_look(&store->index, &id, &sight);
+        seen_at_commit += sight.is_there;
+        version_drop(sight.version);
     }
     return commit_fails ? op_fail(op, REASON_IO, "this commit fails") : __real_h5_file_commit(file, op);
 }
@@ -126,14 +127,25 @@ static void put_alone(const char *id, const char *text, uint64_t length, enum ho
 
 static bool has(const char *id) {
     struct id key = id_of(id);
-    struct version *version = index_get(&store->index, &key);
-    version_drop(version);
-    return version != NULL;
+    struct sight sight;
+    index_look(&store->index, &key, &sight);
+    version_drop(sight.version);
+    return sight.is_there;
+}
+
+/* The caller drops it; NULL = there is none. */
+static struct version *shown(const char *id) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id key = id_of(id);
+    struct record *record = NULL;
+    ck_assert_int_eq(store_find(store, &op, &key, &record), OK);
+    struct version *version = record ? record_shown(record) : NULL;
+    return version ? version_ref(version) : NULL;
 }
 
 static uint64_t length_of(const char *id) {
-    struct id key = id_of(id);
-    struct version *version = index_get(&store->index, &key);
+    struct version *version = shown(id);
     ck_assert_ptr_nonnull(version);
     uint64_t length = version->length;
     version_drop(version);
@@ -342,8 +354,7 @@ START_TEST(shown_copies_are_taken_back_with_the_commit_they_ride_on) {
     open_store((struct store_limits){0});
     copy_alone(&fences, "a", "first");
     put_alone("own", "1", 1, HOLD_OWNED);
-    struct id id = id_of("a");
-    struct version *before = index_get(&store->index, &id);
+    struct version *before = shown("a");
     copy_alone(&fences, "a", "second!");
     copy_alone(&fences, "b", "new");
     ck_assert_uint_eq(length_of("a"), 7);
@@ -355,7 +366,7 @@ START_TEST(shown_copies_are_taken_back_with_the_commit_they_ride_on) {
     commit_fails = false;
     ck_assert_int_eq(put.request.request.result, ERR_UNAVAILABLE);
     ck_assert(!has("b"));
-    struct version *after = index_get(&store->index, &id);
+    struct version *after = shown("a");
     ck_assert_ptr_eq(before, after); /* whoever reads it is still counted */
     ck_assert(!atomic_load(&after->retired));
     version_drop(before);
@@ -386,8 +397,7 @@ START_TEST(an_upload_whose_file_went_back_is_told_to_send_again) {
     store_run_batch(store, &batch);
     commit_fails = false;
     put_alone("next", body, sizeof body, HOLD_OWNED);
-    struct id id = id_of("next");
-    struct version *next = index_get(&store->index, &id);
+    struct version *next = shown("next");
     ck_assert_uint_ge(next->offset, reservation->placement.offset + sizeof body);
     version_drop(next);
     STAILQ_INIT(&batch);
