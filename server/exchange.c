@@ -87,13 +87,21 @@ static enum MHD_Result answer_early(struct exchange *exchange) {
     return MHD_YES;
 }
 
+/* The header block may have left the library no memory for an answer's header. What the library would still send, the go-ahead for a body
+ * among it, goes nowhere. */
+static enum MHD_Result refuse_by_hand(struct exchange *exchange) {
+    exchange_answer_by_hand(exchange);
+    (void)shutdown(exchange->client->watch.fd, SHUT_WR);
+    return MHD_YES;
+}
+
 static enum MHD_Result on_head(struct exchange *exchange, const char *method, const char *version) {
     struct request *request = &exchange->request;
     enum err err = exchange_take_head(exchange, method, version);
     if (err) {
         api_problem(request, &exchange->response, &request->op, err);
         exchange->response.close_after = true;
-        return exchange_queue(exchange);
+        return err == ERR_HEADERS_TOO_LARGE ? refuse_by_hand(exchange) : exchange_queue(exchange);
     }
     const struct screened *screened = &exchange->screened;
     request->body_length = screened->has_body ? screened->body_bytes : 0;

@@ -231,7 +231,9 @@ void exchange_answer_by_hand(struct exchange *exchange) {
     describe_for_pages(exchange);
     if (reply_format(response, &text) == OK) {
         /* The socket has sent nothing for this request, so a short answer fits into its buffer. */
-        ssize_t sent = send(socket_of(exchange), text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        size_t body_bytes_left_out = exchange->request.method == METHOD_HEAD ? response->text.size : 0;
+        ssize_t sent = send(socket_of(exchange), text.data, text.size - body_bytes_left_out,
+                            MSG_DONTWAIT | MSG_NOSIGNAL);
         exchange->sent_bytes = sent > 0 ? (uint64_t)sent : 0;
     }
     if (response->fault.reason != REASON_NONE) {

@@ -14,7 +14,8 @@
  *   3 BODY     the handler runs on a lane and the body goes into the `in` pipe. Full pipe: parked. Never parked in the first call of
  *              a request with a body: the library would call again as if the body had ended (0.9.75).
  *   4 DISCARD  the answer is known, the body still comes: thrown away, up to discard_most_bytes.
- *   5 LINGER   more than that: the answer was written by hand, because the library takes none in the middle of a body;
+ *   5 LINGER   more than that: the answer was written by hand, because the library takes none in the middle of a body (or has no memory left
+ *              for one, after the largest header blocks);
  *              what still comes is thrown away for a while, so that the client reads the answer instead of a reset.
  *   6 WORK     the whole request is here, the answer is not: parked until a lane has it.
  *   7 ANSWER   queued. A pulled body is taken from the `out` pipe; parked while that is empty.

@@ -527,7 +527,7 @@ class LongestAnswers(Case):
         fields = {"Content-Type": "t/" + "y" * 253, "Content-Encoding": "e" * 63}
         self.assert_status(http.put(entry_target("m", "x"), b"body", fields), 201)
         counts = set()
-        for count in range(4, 60, 2):
+        for count in (*range(4, 50, 2), *range(50, 61)):
             head = f"GET /pools/m/entries/x HTTP/1.1\r\nHost: localhost\r\nOrigin: {page}\r\nRange: bytes=1-2\r\n"
             filler = 32768 - len(head) - 2
             each = filler // count

@@ -123,4 +123,8 @@ def triples(say, rounds, reference, subject, unstable=UNSTABLE):
         row["client_bound"] = any(
             side["client_busy"] > CLIENT_BUSY and side["server_busy"] < SERVER_IDLE for side in (row["subject"], row["reference"])
         )
+        if row["client_bound"] and row["subject"]["cpu_us"]:
+            # What the figure would be if neither had waited for the client: a core's time is all that a server of one thread has.
+            row["cpu_ratio"] = row["reference"]["cpu_us"] / row["subject"]["cpu_us"]
+            row["note"] = f"by CPU time per request {row['cpu_ratio']:.2f}"
     return row

@@ -95,7 +95,8 @@ class Lailad(Server):
 
 
 class Bare(Server):
-    """What libmicrohttpd can do: the fields and bytes of lailad's own answers, made beforehand."""
+    """What libmicrohttpd can do: the fields and bytes of lailad's own answers, made beforehand, for the same request: it looks at every byte of
+    a target, whatever that says."""
 
     name = "bare libmicrohttpd"
 
@@ -112,7 +113,7 @@ class Bare(Server):
         part = self.add(
             [binary, home / "get", home / "body", home / "put"], home / "log", stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self.url = f"http://127.0.0.1:{int(part.process.stdout.readline())}/"
+        self.url = lailad.entry("alpha").replace(lailad.address, f"127.0.0.1:{int(part.process.stdout.readline())}")
         expect_body(self.url, KIB_BODY)
         self.compare_fields(get_headers, machine.fetch(self.url)[0])
         self.compare_fields(put_headers, machine.put(self.url, KIB_BODY))
