@@ -275,7 +275,8 @@ static enum err look_up(struct store *store, struct store_request *request) {
 /* The digest of a body that had none, or whose attribute another writer left behind. */
 static enum err learn(struct store *store, struct store_request *request) {
     version_learn(request->version, request->sha256);
-    if (!request->id || store_check_writable(store, request->request.op)) {
+    bool in_place = store->file->marked && !store->file->convertible;
+    if (!request->id || !in_place || store_check_writable(store, request->request.op)) {
         return OK; /* kept for as long as the file is open */
     }
     const struct record *record = index_find(&store->index, request->id);
@@ -288,6 +289,14 @@ static enum err learn(struct store *store, struct store_request *request) {
         err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
     }
     return err ? err : attributes_write_sha256(dataset, request->request.op, request->sha256);
+}
+
+/* Marked first: no read makes it hot again once it is cool. */
+static enum err quarantine(struct store *store, const struct store_request *request) {
+    atomic_store(&request->version->damaged, true);
+    atomic_store(&request->version->verified, false);
+    index_cool(&store->index, request->version);
+    return OK;
 }
 
 static enum err carry_out(struct store *store, struct store_request *request) {
@@ -312,6 +321,8 @@ static enum err carry_out(struct store *store, struct store_request *request) {
         return look_up(store, request);
     case STORE_LEARN:
         return learn(store, request);
+    case STORE_QUARANTINE:
+        return quarantine(store, request);
     }
     must_fail("a request has an action", __FILE__, __LINE__);
 }

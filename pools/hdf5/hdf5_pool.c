@@ -48,6 +48,7 @@ static const struct pool_capabilities capabilities = {
     .stores_meta = true,
     .tells_created = true,
     .evicts = true,
+    .scrubs = true,
 };
 
 struct hdf5_pool {
@@ -204,6 +205,15 @@ static void set_cached_evictable(struct pool *pool, bool evictable) {
     atomic_store(&store_of(pool)->evictable, evictable);
 }
 
+static enum err upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind, enum upkeep_action action) {
+    return store_upkeep(store_of(pool), op, kind, action);
+}
+
+static enum err upkeep_status(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                              struct upkeep_status *ret_status) {
+    return work_look(&store_of(pool)->work[kind], op, ret_status);
+}
+
 static void close_pool(struct pool *pool) {
     struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
     store_close(self->store);
@@ -227,6 +237,8 @@ static const struct pool_ops ops = {
     .proves_not_owned = proves_not_owned,
     .takes_fill = takes_fill,
     .set_cached_evictable = set_cached_evictable,
+    .upkeep = upkeep,
+    .upkeep_status = upkeep_status,
 };
 
 /* ---- opening ---- */

@@ -83,12 +83,18 @@ struct version *index_get_hot(struct index *index, const struct id *id, struct e
 void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry) {
     struct entry *fallen[HOT_MOST_FALLEN];
     mutex_lock(&index->mutex);
-    bool is_current = find_locked(index, id) == version;
+    bool is_current = find_locked(index, id) == version && !atomic_load(&version->damaged);
     unsigned count = is_current ? hot_keep(&index->hot, version, entry, fallen) : 0;
     mutex_unlock(&index->mutex);
     while (count) {
         entry_unref(fallen[--count]);
     }
+}
+
+void index_cool(struct index *index, struct version *version) {
+    mutex_lock(&index->mutex);
+    hot_cool(&index->hot, version);
+    mutex_unlock(&index->mutex);
 }
 
 /* ---- walking in hash order ---- */

@@ -69,6 +69,8 @@ struct version *index_get(struct index *index, const struct id *id);
 struct version *index_get_hot(struct index *index, const struct id *id, struct entry **ret_entry);
 /* The entry was read from the version: it becomes hot, if the version is still shown. */
 void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry);
+/* The version is hot no longer, and no read that began before makes it so. */
+void index_cool(struct index *index, struct version *version);
 /* One page in hash order. The cursor is the last hash given and how many of that very hash, under this process's tag. */
 enum err index_list(struct index *index, struct op *op, const char *prefix, const char *cursor,
                     unsigned limit, struct listing *ret_listing) MUST_USE;

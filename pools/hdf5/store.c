@@ -115,6 +115,9 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     cond_init(&store->loading);
     index_init(&store->index, options->limits.hot_max_bytes);
     commit_init(&store->commit, &commit_ops, store);
+    for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
+        work_init(&store->work[kind]);
+    }
     SLIST_INIT(&store->released);
     STAILQ_INIT(&store->new_held);
     STAILQ_INIT(&store->held);
@@ -150,6 +153,7 @@ void store_close(struct store *store) {
     if (!store) {
         return;
     }
+    store_end_upkeep(store);
     if (store->commit.started) {
         commit_stop(&store->commit);
     } else {
@@ -158,6 +162,9 @@ void store_close(struct store *store) {
     commit_fini(&store->commit);
     index_fini(&store->index);
     h5_file_unref(store->file);
+    for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
+        work_fini(&store->work[kind]);
+    }
     cond_fini(&store->loading);
     mutex_fini(&store->mutex);
     free(store->path);

@@ -19,7 +19,8 @@
  * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
  * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
  *
- * Files: store.c life and requests, apply.c a batch, links.c names and held datasets, room.c limits and eviction, load.c the scan, convert.c old files.
+ * Files: store.c life and requests, apply.c a batch, links.c names and held datasets, room.c limits and eviction, load.c the scan, convert.c old files,
+ * upkeep.c and scrub.c work in the background.
  */
 #ifndef POOLS_HDF5_STORE_H
 #define POOLS_HDF5_STORE_H
@@ -27,6 +28,7 @@
 #include "pools/hdf5/commit.h"
 #include "pools/hdf5/h5_file.h"
 #include "pools/hdf5/index.h"
+#include "pools/hdf5/work.h"
 
 /* A dataset without a name whose body its owner writes with h5_file_pwrite. */
 struct reservation {
@@ -67,6 +69,8 @@ struct store {
     struct cond loading;          /* signalled when names_complete, loaded or poisoned came true */
     char reason[OP_DETAIL_BYTES]; /* why poisoned or read-only */
     struct reservation_list released;
+    pthread_t scrub_thread; /* to be joined when scrub_began */
+    bool scrub_began;
     /* The thread only */
     hid_t link_list;            /* how links are made */
     bool dirty;                 /* something has not been flushed */
@@ -74,6 +78,7 @@ struct store {
     struct fault convert_fault; /* why the last conversion failed */
     uint64_t convert_again_ns;  /* not before; monotonic */
     struct held_queue new_held, held;
+    struct work work[UPKEEP_KINDS]; /* by enum upkeep_kind */
 };
 
 enum store_action {
@@ -82,7 +87,8 @@ enum store_action {
     STORE_REMOVE_MANY, /* ids -> removed */
     STORE_RESERVE,     /* kind, length -> reservation */
     STORE_LOOKUP,      /* id -> version, NULL = absent */
-    STORE_LEARN        /* version, sha256; id when it must be written to the file too */
+    STORE_LEARN, /* version, sha256; id when it shall be written to the file too, if that is one of ours */
+    STORE_QUARANTINE /* version */
 };
 
 struct store_request {
@@ -130,6 +136,15 @@ enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) M
 /* The same until everything is loaded. */
 enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns);
 void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
+
+/* upkeep.c: pool_ops' slots. */
+enum err store_upkeep(struct store *store, struct op *op, enum upkeep_kind kind,
+                      enum upkeep_action action) MUST_USE;
+/* At the close: tells all upkeep to stop, and waits for it. */
+void store_end_upkeep(struct store *store);
+/* scrub.c: after work_steer said so. A failure shows in the work. */
+void store_scrub_begin(struct store *store);
+void store_scrub_join(struct store *store);
 
 /* ---- the thread ---- */
 void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */

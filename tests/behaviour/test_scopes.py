@@ -159,7 +159,9 @@ class WithToken(ScopeCase):
                 self.assertNotIn(answer.status, (401, 403), f"{answer}")
                 self.assertIn(answer.status, operation.statuses)
                 self.assertIsNone(answer.header("WWW-Authenticate"))
-                if operation.method in ("GET", "HEAD"):
+                if operation.path.endswith(("/compact", "/scrub")):
+                    self.assertEqual(answer.status, 501, f"{answer}")  # the pool lives in memory
+                elif operation.method in ("GET", "HEAD"):
                     self.assertLess(answer.status, 400, f"{answer}")
 
     def test_open_routes_ask_nobody(self):

@@ -9,7 +9,7 @@ import re
 from source import Finding, is_c, read
 
 # What a backend sees of the house: the contract, and what the contract is made of.
-CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings")]
+CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings", "upkeep")]
 BASE = ["pools/base/*.h"]
 # The storage domain as api/ and server/ see it: no backend, none of the chain's insides.
 DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "pool_options", "registry", "secret_names", "state")] + [
@@ -31,6 +31,7 @@ PROJECT = [
     ("pools/fence.*", CONTRACT + BASE),
     ("pools/id.*", CONTRACT + BASE),
     ("pools/settings.*", CONTRACT + BASE),
+    ("pools/upkeep.*", CONTRACT + BASE),
     ("pools/*", ["pools/*.h"] + BASE),
     ("api/*", ["api/*.h"] + DOMAIN),
     ("server/*", ["server/*.h", "api/*.h"] + DOMAIN),
