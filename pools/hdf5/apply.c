@@ -37,6 +37,7 @@ enum err store_begin_change(struct store *store, struct op *op, bool grows) {
     }
     if (!err) {
         store->dirty = true;
+        store->changed_ns = clock_now_ns();
     }
     return err;
 }
@@ -84,7 +85,7 @@ static enum err place_body(struct store *store, struct store_request *request, h
     struct op *op = request->request.op;
     if (request->reservation) {
         if (request->reservation->file != store->file) {
-            return op_fail(op, REASON_BUSY, "the file was converted meanwhile: send the entry again");
+            return op_fail(op, REASON_BUSY, "the file was copied meanwhile: send the entry again");
         }
         *ret_dataset = request->reservation->dataset;
         *ret_placement = request->reservation->placement;
@@ -130,6 +131,7 @@ static enum err link_put(struct store *store, struct store_request *request, str
     }
     request->existed = old != NULL;
     request->version = version_ref(version);
+    store_note_change(store, target);
     index_stage(&store->index, target, STEAL(version));
     return OK;
 }
@@ -164,6 +166,7 @@ static enum err put(struct store *store, struct store_request *request) {
     }
     h5_close(dataset);
     if (!err && request->reservation) {
+        LIST_REMOVE(request->reservation, in_reservations);
         h5_file_unref(request->reservation->file);
         free(request->reservation);
         request->reservation = NULL;
@@ -258,6 +261,7 @@ static enum err reserve(struct store *store, struct store_request *request) {
         return err;
     }
     reservation->file = h5_file_ref(store->file);
+    LIST_INSERT_HEAD(&store->reservations, reservation, in_reservations);
     request->reservation = reservation;
     return OK;
 }
@@ -288,11 +292,17 @@ static enum err learn(struct store *store, struct store_request *request) {
     if (!err) {
         err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
     }
-    return err ? err : attributes_write_sha256(dataset, request->request.op, request->sha256);
+    if (!err) {
+        store_note_change(store, record);
+        err = attributes_write_sha256(dataset, request->request.op, request->sha256);
+    }
+    return err;
 }
 
 /* Marked first: no read makes it hot again once it is cool. */
-static enum err quarantine(struct store *store, const struct store_request *request) {
+static enum err quarantine(struct store *store, struct store_request *request) {
+    const struct record *record = index_find(&store->index, request->id);
+    request->existed = record && record->current == request->version;
     atomic_store(&request->version->damaged, true);
     atomic_store(&request->version->verified, false);
     index_cool(&store->index, request->version);
@@ -323,6 +333,8 @@ static enum err carry_out(struct store *store, struct store_request *request) {
         return learn(store, request);
     case STORE_QUARANTINE:
         return quarantine(store, request);
+    case STORE_EXPORT:
+        return store_export(store, op, request->path);
     }
     must_fail("a request has an action", __FILE__, __LINE__);
 }

@@ -41,8 +41,9 @@ struct h5_file {
 
 struct h5_file_options {
     bool read_only;
-    bool create;  /* when it is missing or empty */
-    bool replace; /* and emptied first, once its lock is ours; never through a symbolic link */
+    bool create;    /* when it is missing or empty */
+    bool exclusive; /* it must not be there yet */
+    bool replace;   /* and emptied first, once its lock is ours; never through a symbolic link */
 };
 
 /* ERR_CONFLICT (REASON_FILE_IN_USE), ERR_UNAVAILABLE (REASON_POOL_FAILED) with a sentence that names no path. */

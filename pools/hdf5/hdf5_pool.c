@@ -35,6 +35,16 @@ static const struct option options[] = {
      .default_text = "16MiB",
      .sentence =
          "Memory for small entries read lately, which are then served without a look at the file. 0 = none."},
+    {.name = "compact_ratio",
+     .type = OPTION_COUNT,
+     .default_text = "2",
+     .sentence =
+         "The file is compacted by itself when it is so many times the size of what is in it and nobody has "
+         "written for a while. 0 or 1 = only when asked for."},
+    {.name = "compact_min_bytes",
+     .type = OPTION_BYTES,
+     .default_text = "64MiB",
+     .sentence = "A smaller file is compacted only when asked for."},
     {.name = "read_only", .type = OPTION_FLAG, .default_text = "false", .sentence = "Never change the file."},
 };
 
@@ -48,6 +58,7 @@ static const struct pool_capabilities capabilities = {
     .stores_meta = true,
     .tells_created = true,
     .evicts = true,
+    .compacts = true,
     .scrubs = true,
 };
 
@@ -254,7 +265,9 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
         .limits = {.max_bytes = settings_number(settings, "max_bytes"),
                    .max_entries = settings_number(settings, "max_entries"),
                    .max_file_bytes = settings_number(settings, "max_file_bytes"),
-                   .hot_max_bytes = settings_number(settings, "hot_max_bytes")},
+                   .hot_max_bytes = settings_number(settings, "hot_max_bytes"),
+                   .compact_ratio = settings_number(settings, "compact_ratio"),
+                   .compact_min_bytes = settings_number(settings, "compact_min_bytes")},
     };
     struct hdf5_pool *self = calloc(1, sizeof *self);
     if (!self) {

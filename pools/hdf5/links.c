@@ -116,6 +116,7 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
         return err;
     }
     keep_held(store, held);
+    store_note_change(store, record);
     index_stage(&store->index, record, NULL);
     return OK;
 }
@@ -153,6 +154,7 @@ static bool drop_released(struct store *store) {
     struct reservation *reservation;
     while ((reservation = SLIST_FIRST(&released)) != NULL) {
         SLIST_REMOVE_HEAD(&released, in_released);
+        LIST_REMOVE(reservation, in_reservations);
         h5_close(reservation->dataset);
         h5_file_unref(reservation->file);
         free(reservation);

@@ -86,79 +86,100 @@ static bool learn(struct scrub *scrub, const struct id *id, struct version *vers
     return store_submit(scrub->store, &op, &request) == OK;
 }
 
-static bool drop_copy(struct scrub *scrub, const struct id *id, struct version *version) {
+/* Whether it could be done at all; *ret_existed false = the entry is not this version any more. */
+static bool drop_copy(struct scrub *scrub, const struct id *id, struct version *version, bool *ret_existed) {
     struct op op;
     op_init(&op, 0, 0);
     struct store_request request = {.action = STORE_REMOVE, .id = id, .version = version};
-    return store_submit(scrub->store, &op, &request) == OK;
+    bool done = store_submit(scrub->store, &op, &request) == OK;
+    *ret_existed = request.existed;
+    return done;
 }
 
-static void quarantine(struct scrub *scrub, const struct id *id, struct version *version) {
+/* False when the entry is not this version any more. */
+static bool quarantine(struct scrub *scrub, const struct id *id, struct version *version) {
     struct op op;
     op_init(&op, 0, 0);
     struct store_request request = {
-        .request = {.urgent = true}, .action = STORE_QUARANTINE, .version = version};
-    if (store_submit(scrub->store, &op, &request) == OK) {
+        .request = {.urgent = true}, .action = STORE_QUARANTINE, .id = id, .version = version};
+    bool marked = store_submit(scrub->store, &op, &request) == OK && request.existed;
+    if (marked) {
         work_found_corrupt(scrub->work, id->text);
     }
+    return marked;
 }
 
-static void judge(struct scrub *scrub, const struct id *id, struct version *version,
+/* False when there is nothing to judge: it was replaced, or a compaction moved it, while it was read. */
+static bool judge(struct scrub *scrub, const struct id *id, struct version *version,
                   const uint8_t sha256[SHA256_BYTES]) {
     struct upkeep_status *status = &scrub->work->status;
     bool learned = atomic_load_explicit(&version->has_learned, memory_order_acquire);
     const uint8_t *known = learned ? version->learned : version->has_sha256 ? version->sha256 : NULL;
     if (known && memcmp(known, sha256, SHA256_BYTES) == 0) {
         atomic_store(&version->verified, true);
-        return;
+        return true;
     }
     bool out_of_date = known && !learned && !version->file->alone && version->hold != HOLD_CACHED;
     if (!known || out_of_date) {
         if (learn(scrub, id, version, sha256)) {
             work_found(scrub->work, &status->learned);
         }
-        return;
+        return true;
     }
-    if (version->hold == HOLD_CACHED && drop_copy(scrub, id, version)) {
-        work_found(scrub->work, &status->dropped);
-        return;
+    bool existed = false;
+    if (version->hold == HOLD_CACHED && drop_copy(scrub, id, version, &existed)) {
+        if (existed) {
+            work_found(scrub->work, &status->dropped);
+        }
+        return existed;
     }
-    quarantine(scrub, id, version);
+    return quarantine(scrub, id, version);
 }
 
 /* ---- the walk ---- */
-static void look_at(struct scrub *scrub, const struct id *id) {
-    struct upkeep_status *status = &scrub->work->status;
+enum look { LOOKED, LOOK_AGAIN, LOOK_STOPPED };
+
+static enum look look_at_body(struct scrub *scrub, struct op *op, const struct id *id,
+                              struct version *version) {
+    uint8_t sha256[SHA256_BYTES];
+    enum err err = digest_body(scrub, op, version, sha256);
+    if (err == ERR_CANCELLED) {
+        return LOOK_STOPPED;
+    }
+    bool judged = true;
+    if (!err) {
+        judged = judge(scrub, id, version, sha256);
+    } else if (err == ERR_CORRUPT) {
+        judged = quarantine(scrub, id, version); /* the file ends inside it */
+    } else {
+        work_found(scrub->work, &scrub->work->status.unreadable);
+    }
+    if (judged) {
+        work_done(scrub->work, 1, version->length);
+    }
+    return judged ? LOOKED : LOOK_AGAIN;
+}
+
+static enum look look_at(struct scrub *scrub, const struct id *id) {
     struct op op;
     op_init(&op, 0, 0);
     struct version *version = NULL;
     enum err err = store_get(scrub->store, &op, id, &version);
     if (err == ERR_NOT_FOUND) {
-        return; /* removed meanwhile */
-    }
-    if (err == ERR_CORRUPT) {
-        work_found_corrupt(scrub->work, id->text); /* its header: reads tell the same */
-        work_done(scrub->work, 1, 0);
-        return;
+        return LOOKED; /* removed meanwhile */
     }
     if (err) {
-        work_found(scrub->work, &status->unreadable);
+        if (err == ERR_CORRUPT) {
+            work_found_corrupt(scrub->work, id->text); /* its header: reads tell the same */
+        } else {
+            work_found(scrub->work, &scrub->work->status.unreadable);
+        }
         work_done(scrub->work, 1, 0);
-        return;
+        return LOOKED;
     }
-    uint8_t sha256[SHA256_BYTES];
-    err = digest_body(scrub, &op, version, sha256);
-    if (!err) {
-        judge(scrub, id, version, sha256);
-    } else if (err == ERR_CORRUPT) {
-        quarantine(scrub, id, version); /* the file ends inside it */
-    } else if (err != ERR_CANCELLED) {
-        work_found(scrub->work, &status->unreadable);
-    }
-    if (err != ERR_CANCELLED) {
-        work_done(scrub->work, 1, version->length);
-    }
+    enum look look = look_at_body(scrub, &op, id, version);
     store_release_version(scrub->store, version);
+    return look;
 }
 
 /* One page of ids. *ret_cursor is replaced; NULL = the end. */
@@ -173,7 +194,10 @@ static enum err look_at_page(struct scrub *scrub, struct op *op, char **ret_curs
             break;
         }
         struct id id = id_trusted(page.ids[i], strlen(page.ids[i]));
-        look_at(scrub, &id);
+        bool again = true;
+        while (again) {
+            again = look_at(scrub, &id) == LOOK_AGAIN && pace(scrub);
+        }
     }
     if (!err) {
         *ret_cursor = STEAL(page.next_cursor);

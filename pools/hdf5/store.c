@@ -21,7 +21,15 @@ static uint64_t run_idle(void *context) {
         (void)store_settle(store, &op); /* a failure has poisoned the store and is told from there */
         return 0;
     }
-    return store_load_slice(store) ? 0 : COMMIT_NO_WORK;
+    if (store_load_slice(store)) {
+        return 0;
+    }
+    uint64_t slice_ns = store_compact_slice(store, true);
+    return slice_ns == COMMIT_NO_WORK ? store_compact_if_due(store, now_ns) : slice_ns;
+}
+
+static void run_between(void *context) {
+    (void)store_compact_slice(context, false);
 }
 
 struct verified_walk {
@@ -65,6 +73,7 @@ static void close_everything(void *context) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
+    store_compact_stop(store);
     (void)store_settle(store, &op);
     store_let_all_go(store);
     mark_closed(store);
@@ -75,6 +84,7 @@ static const struct commit_ops commit_ops = {
     .begin = store_scan,
     .run_batch = store_run_batch,
     .run_urgent = store_run_urgent,
+    .run_between = run_between,
     .run_idle = run_idle,
     .end = close_everything,
 };
@@ -96,10 +106,11 @@ static enum err settle_writable(struct store *store, struct op *op, bool read_on
         return err;
     }
     bool too_large = file->convertible && bytes > STORE_CONVERT_MOST_BYTES;
+    atomic_store(&store->copyable, file->writable);
     atomic_store(&store->writable, file->writable && !too_large);
     snprintf(store->reason, sizeof store->reason, "%.250s%s",
              read_only ? "the pool is configured read_only: set it to false to write" : file->reason,
-             too_large ? "; convert it with h5repack --low=1" : "");
+             too_large ? "; compact the pool to convert it" : "");
     return OK;
 }
 
@@ -114,6 +125,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     mutex_init(&store->mutex, RANK_KIND_INNER);
     cond_init(&store->loading);
     index_init(&store->index, options->limits.hot_max_bytes);
+    LIST_INIT(&store->reservations);
     commit_init(&store->commit, &commit_ops, store);
     for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
         work_init(&store->work[kind]);
@@ -134,6 +146,9 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
         return err;
     }
     store->ours = store->file->marked;
+    if (store->file->writable) {
+        store_drop_leftover(store);
+    }
     err = settle_writable(store, op, options->read_only);
     if (err) {
         return err;

@@ -4,10 +4,17 @@
 enum err store_upkeep(struct store *store, struct op *op, enum upkeep_kind kind, enum upkeep_action action) {
     bool begin = false;
     enum err err = work_steer(&store->work[kind], op, action, &begin);
+    if (err) {
+        return err;
+    }
+    if (kind == UPKEEP_COMPACT) {
+        commit_poke(&store->commit); /* it may have been paused */
+        return begin ? store_compact_begin(store, op) : OK;
+    }
     if (begin) {
         store_scrub_begin(store);
     }
-    return err;
+    return OK;
 }
 
 void store_end_upkeep(struct store *store) {

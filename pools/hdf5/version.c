@@ -48,6 +48,25 @@ struct version *version_new(struct h5_file *file, const struct placement *placem
     return version;
 }
 
+struct version *version_move(const struct version *version, struct h5_file *file,
+                             const struct placement *placement) {
+    struct meta meta;
+    version_meta(version, &meta);
+    meta.has_sha256 = version->has_sha256; /* trusted or not */
+    memcpy(meta.sha256, version->sha256, SHA256_BYTES);
+    struct version *moved = version_new(file, placement, &meta);
+    meta_fini(&meta);
+    if (!moved) {
+        return NULL;
+    }
+    atomic_store(&moved->verified, atomic_load(&version->verified));
+    atomic_store(&moved->touched, atomic_load(&version->touched));
+    atomic_store(&moved->damaged, atomic_load(&version->damaged));
+    memcpy(moved->learned, version->learned, SHA256_BYTES);
+    atomic_store(&moved->has_learned, atomic_load(&version->has_learned));
+    return moved;
+}
+
 struct version *version_ref(struct version *version) {
     unsigned before = atomic_fetch_add(&version->refs, 1);
     MUST(before > 0);

@@ -64,6 +64,9 @@ const char *version_default_type(enum version_kind kind);
 
 /* One reference; takes its own references to file and meta's extension. meta NULL = unresolved. NULL when out of memory. */
 struct version *version_new(struct h5_file *file, const struct placement *placement, const struct meta *meta);
+/* The same entry at another place: all that is known of it, the flags too. NULL when out of memory. */
+struct version *version_move(const struct version *version, struct h5_file *file,
+                             const struct placement *placement);
 struct version *version_ref(struct version *version);
 /* True when the store waits for this version and its own reference is the only one left: the caller should poke it. */
 bool version_unref(struct version *version);

@@ -374,7 +374,7 @@ static void make_file_with_user_block(void) {
 START_TEST(a_failed_conversion_is_not_repeated_at_once) {
     make_file_with_user_block();
     open_store((struct store_limits){0});
-    char *copy = fixture_path(&fixture, ".p.h5.lailad-convert");
+    char *copy = fixture_path(&fixture, ".p.h5.lailad-compact");
     ck_assert_int_eq(mkdir(copy, 0700), 0);
     struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
     struct asked put;

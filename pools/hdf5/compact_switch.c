@@ -1,0 +1,194 @@
+/* compact_switch.c - a whole copy takes the place of the file, or is put down as a file of its own. See compact.h.
+ *
+ * Up to the rename the old file is the pool, afterwards the copy is: both are synced before, so a crash on either side
+ * finds a whole file under the path. Readers under way finish in the old file, which their versions keep open.
+ */
+#include "pools/hdf5/compact.h"
+
+#include "pools/base/clock.h"
+#include "pools/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_ORIGINALS 100
+
+/* ---- the names ---- */
+/* *ret_kept is its second name. */
+static enum err keep_original_name(struct op *op, const char *path, char ret_kept[PATH_MAX]) {
+    for (int i = 0; i < MOST_ORIGINALS; i++) {
+        char number[8] = "";
+        if (i) {
+            snprintf(number, sizeof number, ".%d", i);
+        }
+        int length = snprintf(ret_kept, PATH_MAX, "%s.original%s", path, number);
+        if (length < 0 || length >= PATH_MAX) {
+            return op_fail_errno(op, ENAMETOOLONG, "keeping the original file");
+        }
+        if (link(path, ret_kept) == 0) {
+            return OK;
+        }
+        if (errno != EEXIST) {
+            return op_fail_errno(op, errno, "keeping the original file");
+        }
+    }
+    return op_fail_errno(op, EEXIST, "keeping the original file");
+}
+
+/* The names are changed already; should this fail, a crash may bring the old file back under its name. */
+static void sync_directory(const char *path) {
+    char directory[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    int length = name ? snprintf(directory, sizeof directory, "%.*s", (int)(name - path + 1), path)
+                      : snprintf(directory, sizeof directory, ".");
+    bool whole = length > 0 && (size_t)length < sizeof directory;
+    int fd = whole ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0 || fsync(fd) != 0) {
+        log_line(LOG_WARNING, "hdf5", "the directory of a copied file could not be synced");
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static enum err take_path(struct compaction *compaction, struct op *op, bool keep_original) {
+    const char *path = compaction->store->path;
+    char kept[PATH_MAX] = "";
+    enum err err = keep_original ? keep_original_name(op, path, kept) : OK;
+    if (err) {
+        return err;
+    }
+    if (rename(compaction->path, path) != 0) {
+        err = op_fail_errno(op, errno, "putting the copy in place");
+        if (kept[0]) {
+            (void)unlink(kept); /* only a second name */
+        }
+        return err;
+    }
+    compaction->keeps_copy = true;
+    sync_directory(path);
+    return OK;
+}
+
+/* ---- the index ---- */
+static void move_record(struct compaction *compaction, struct record *record) {
+    const struct version *old = record->current;
+    const struct place *place = compaction_find_place(compaction, old->address);
+    if (record->has_next || old->file == compaction->copy || !place) {
+        return;
+    }
+    struct placement to = {.kind = (enum version_kind)old->kind,
+                           .address = place->address,
+                           .offset = place->offset,
+                           .length = old->length};
+    struct version *moved = version_move(old, compaction->copy, &to);
+    if (!moved) {
+        compaction->note_lost = true;
+        return;
+    }
+    index_replace(&compaction->store->index, record, moved);
+}
+
+struct look {
+    const struct compaction *compaction;
+    bool all_placed;
+};
+
+static void look_for_place(struct map_node *node, void *context) {
+    struct look *look = context;
+    const struct record *record = CONTAINER_OF(node, struct record, node);
+    const struct version *version = record->current;
+    look->all_placed =
+        look->all_placed && version && compaction_find_place(look->compaction, version->address);
+}
+
+static void move_node(struct map_node *node, void *context) {
+    move_record(context, CONTAINER_OF(node, struct record, node));
+}
+
+/* Those that wait to be evicted first, in their order: each goes behind the others. */
+static void move_index(struct compaction *compaction) {
+    struct index *index = &compaction->store->index;
+    for (uint64_t i = index->usage.cached_entries; i > 0; i--) {
+        move_record(compaction, TAILQ_FIRST(&index->cached));
+    }
+    map_each(&index->map, move_node, compaction);
+}
+
+/* ---- the switch ---- */
+/* Nobody else's changes of the copy are to be feared, but those of the old file count for it as well. */
+static enum err mark(struct compaction *compaction, struct op *op) {
+    bool alone = compaction->store->file->alone;
+    compaction->copy->alone = alone;
+    return h5_file_set_mark(compaction->copy, op, alone ? H5_MARK_OPEN : H5_MARK_MIXED);
+}
+
+static enum err make_durable(struct op *op, struct h5_file *file) {
+    enum err err = h5_file_flush(file, op);
+    if (!err && fsync(file->fd) != 0) {
+        err = op_fail_errno(op, errno, "syncing a copy of the file");
+    }
+    return err;
+}
+
+static void go_on_in_copy(struct compaction *compaction) {
+    struct store *store = compaction->store;
+    move_index(compaction);
+    store_let_all_go(store); /* nothing is written into the old file any more */
+    struct h5_file *old = store->file;
+    store->file = compaction->copy;
+    compaction->copy = old; /* let go with the compaction */
+    store->dirty = false;
+    mutex_lock(&store->mutex);
+    store->reason[0] = '\0';
+    mutex_unlock(&store->mutex);
+    atomic_store(&store->writable, true);
+}
+
+enum err compaction_switch(struct compaction *compaction, struct op *op, bool keep_original) {
+    struct store *store = compaction->store;
+    struct look look = {.compaction = compaction, .all_placed = true};
+    enum err err = store_settle(store, op);
+    if (!err) {
+        map_each(&store->index.map, look_for_place, &look);
+        err = look.all_placed ? OK : op_fail(op, REASON_INTERNAL, "an entry was not copied");
+    }
+    if (!err) {
+        err = mark(compaction, op);
+    }
+    if (!err) {
+        err = make_durable(op, compaction->copy);
+    }
+    if (!err) {
+        err = take_path(compaction, op, keep_original);
+    }
+    if (!err) {
+        go_on_in_copy(compaction);
+    }
+    if (!err && compaction->note_lost) { /* the file is whole, what we know of it is not */
+        store_poison(store,
+                     "the index of a compacted file does not fit into memory; it has to be opened again");
+        err = op_no_memory(op);
+    }
+    return err;
+}
+
+enum err compaction_keep(struct compaction *compaction, struct op *op) {
+    struct h5_file *copy = compaction->copy;
+    bool alone = compaction->store->file->alone;
+    int64_t now_s = clock_wall_ms() / 1000;
+    enum err err = h5_file_set_mark(copy, op, alone ? now_s : H5_MARK_MIXED);
+    if (!err) {
+        err = make_durable(op, copy);
+    }
+    if (!err) {
+        copy->closing_mtime_s = alone ? now_s : 0;
+        compaction->keeps_copy = true;
+        sync_directory(compaction->path);
+    }
+    return err;
+}
