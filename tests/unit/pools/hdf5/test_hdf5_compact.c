@@ -1,144 +1,13 @@
-/* test_hdf5_compact.c - a file that is compacted while it is used: nothing is lost, space comes back, and whatever stops it, the pool is as it was. */
-#include "hdf5_fixture.h"
+/* test_hdf5_compact.c - a file that is compacted while it is used: space comes back, and nothing is lost. */
+#include "compact_fixture.h"
 
-#include "pools/base/clock.h"
 #include "pools/base/hash.h"
 #include "pools/hdf5/h5.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#define MIB ((size_t)1 << 20)
-#define COPY_NAME ".p.h5.lailad-compact"
-
-static struct fixture fixture;
-
-static void set_up(void) {
-    fixture_open(&fixture);
-}
-
-static void tear_down(void) {
-    fixture_close(&fixture);
-}
-
-/* ---- helpers ---- */
-static int64_t size_of(const char *name) {
-    char *path = fixture_path(&fixture, name);
-    struct stat status;
-    int64_t bytes = stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
-    free(path);
-    return bytes;
-}
-
-static enum err ask(enum upkeep_action action) {
-    struct op op;
-    op_init(&op, 0, 0);
-    return pool_upkeep(fixture.pool, &op, UPKEEP_COMPACT, action);
-}
-
-static struct upkeep_status look(void) {
-    struct op op;
-    op_init(&op, 0, 0);
-    struct upkeep_status status;
-    ck_assert_int_eq(pool_get_upkeep(fixture.pool, &op, UPKEEP_COMPACT, &status), OK);
-    upkeep_status_fini(&status);
-    return status;
-}
-
-static struct upkeep_status await(enum upkeep_state state) {
-    struct upkeep_status status = look();
-    while (status.state != state) {
-        bool under_way = status.state == UPKEEP_RUNNING || status.state == UPKEEP_NOT_STARTED;
-        ck_assert_msg(under_way, "%s: %s", upkeep_state_word(status.state), status.fault.detail);
-        sched_yield();
-        status = look();
-    }
-    return status;
-}
-
-static struct upkeep_status compact(void) {
-    ck_assert_int_eq(ask(UPKEEP_START), OK);
-    return await(UPKEEP_FINISHED);
-}
-
-/* Bytes that follow from the seed; text when it is even. */
-static char *make_body(size_t bytes, unsigned seed) {
-    char *body = malloc(bytes + 1);
-    uint32_t state = seed * 2654435761u + 1;
-    for (size_t i = 0; i < bytes; i++) {
-        state = state * 1664525u + 1013904223u;
-        body[i] = seed % 2 ? (char)(state >> 24) : (char)('a' + (state >> 24) % 26);
-    }
-    body[bytes] = '\0';
-    return body;
-}
-
-static void put_made(const char *id, size_t bytes, unsigned seed, enum hold hold) {
-    char *body = make_body(bytes, seed);
-    ck_assert_int_eq(put_as(fixture.pool, id, body, bytes, hold, NULL, NULL, NULL), OK);
-    free(body);
-}
-
-static void expect_made(const char *id, size_t bytes, unsigned seed) {
-    char *body = make_body(bytes, seed);
-    size_t got_bytes = 0;
-    char *got = get(fixture.pool, id, &got_bytes);
-    ck_assert_msg(got != NULL, "%s is gone", id);
-    ck_assert_uint_eq(got_bytes, bytes);
-    ck_assert_msg(memcmp(got, body, bytes) == 0, "%s is another", id);
-    free(got);
-    free(body);
-}
-
-static const struct {
-    const char *id;
-    size_t bytes;
-    unsigned seed;
-    enum hold hold;
-} shapes[] = {
-    {"text", 1000, 2, HOLD_OWNED},
-    {"bytes", 1000, 3, HOLD_OWNED},
-    {"empty", 0, 4, HOLD_OWNED},
-    {"one", 1, 6, HOLD_OWNED},
-    {".", 10, 8, HOLD_OWNED},
-    {"a/b c%2F\xc3\xa4", 20, 10, HOLD_OWNED},
-    {"large text", 3000000, 12, HOLD_OWNED},
-    {"large bytes", 5000001, 13, HOLD_OWNED},
-    {"just large", 262144, 14, HOLD_OWNED},
-    {"just not", 262143, 15, HOLD_OWNED},
-    {"a copy", 500, 16, HOLD_CACHED},
-    {"a large copy", 700000, 17, HOLD_CACHED},
-};
-
-static void put_shapes(void) {
-    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
-        put_made(shapes[i].id, shapes[i].bytes, shapes[i].seed, shapes[i].hold);
-    }
-}
-
-static void expect_shapes(void) {
-    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
-        expect_made(shapes[i].id, shapes[i].bytes, shapes[i].seed);
-        struct op op;
-        op_init(&op, 0, 0);
-        struct meta meta;
-        struct id id = id_of(shapes[i].id);
-        ck_assert_int_eq(pool_stat(fixture.pool, &op, &id, &meta), OK);
-        ck_assert_int_eq(meta.hold, shapes[i].hold);
-        ck_assert(meta.has_sha256);
-        meta_fini(&meta);
-    }
-    ck_assert_uint_eq(count_listed(fixture.pool, "", 3), ARRAY_COUNT(shapes));
-}
 
 /* ---- what it is for ---- */
 START_TEST(space_comes_back_and_nothing_else_changes) {
@@ -161,7 +30,7 @@ START_TEST(space_comes_back_and_nothing_else_changes) {
     ck_assert_int_lt(after, 11000000);
     ck_assert_int_eq((int64_t)status.bytes_after, after);
     ck_assert_uint_gt(status.bytes_before, status.bytes_after);
-    ck_assert_uint_eq(status.entries_done, ARRAY_COUNT(shapes));
+    ck_assert_uint_eq(status.entries_done, SHAPES);
     ck_assert_int_eq(size_of(COPY_NAME), -1);
     ck_assert_int_eq(size_of("p.h5.original"), -1);
     expect_shapes();
@@ -283,7 +152,7 @@ START_TEST(what_is_foreign_is_kept) {
     fixture_reopen(&fixture, NULL);
     struct pool_status before;
     pool_get_status(fixture.pool, &before);
-    ck_assert_uint_eq(before.entries, ARRAY_COUNT(shapes) + 1); /* packed is one, too */
+    ck_assert_uint_eq(before.entries, SHAPES + 1); /* packed is one, too */
     ck_assert_uint_eq(before.foreign, 2);
     compact();
     struct pool_status after;
@@ -291,16 +160,12 @@ START_TEST(what_is_foreign_is_kept) {
     ck_assert_uint_eq(after.entries, before.entries);
     ck_assert_uint_eq(after.bytes, before.bytes);
     ck_assert_uint_eq(after.foreign, before.foreign);
-    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
-        expect_made(shapes[i].id, shapes[i].bytes, shapes[i].seed);
-    }
+    expect_shape_bodies();
     pool_unref(fixture.pool);
     fixture.pool = NULL;
     expect_foreign();
     fixture_reopen(&fixture, NULL);
-    for (size_t i = 0; i < ARRAY_COUNT(shapes); i++) {
-        expect_made(shapes[i].id, shapes[i].bytes, shapes[i].seed);
-    }
+    expect_shape_bodies();
 }
 END_TEST
 
@@ -465,182 +330,9 @@ START_TEST(an_upload_under_way_is_waited_for) {
 }
 END_TEST
 
-/* ---- what stops it ---- */
-START_TEST(paused_resumed_cancelled) {
-    put_shapes();
-    put_made("very large", 32 * MIB, 21, HOLD_OWNED);
-    ck_assert_int_eq(ask(UPKEEP_START), OK);
-    ck_assert_int_eq(ask(UPKEEP_PAUSE), OK);
-    put_text(fixture.pool, "text", "written while it is paused");
-    drop(fixture.pool, "very large");
-    ck_assert_int_eq(look().state, UPKEEP_PAUSED);
-    ck_assert_int_eq(ask(UPKEEP_RESUME), OK);
-    (void)await(UPKEEP_FINISHED);
-    expect_text(fixture.pool, "text", "written while it is paused");
-    expect_absent(fixture.pool, "very large");
-    put_shapes();
-    put_made("very large", 32 * MIB, 22, HOLD_OWNED);
-    int64_t before = size_of("p.h5");
-    ck_assert_int_eq(ask(UPKEEP_START), OK);
-    ck_assert_int_eq(ask(UPKEEP_CANCEL), OK);
-    ck_assert_int_eq(look().state, UPKEEP_CANCELLED);
-    put_text(fixture.pool, "one", "written afterwards");
-    ck_assert_int_eq(ask(UPKEEP_START), OK); /* waits for the end of the one before */
-    ck_assert_int_eq(ask(UPKEEP_CANCEL), OK);
-    fixture_reopen(&fixture, NULL);
-    ck_assert_int_eq(size_of(COPY_NAME), -1);
-    ck_assert_int_ge(size_of("p.h5"), before);
-    expect_text(fixture.pool, "one", "written afterwards");
-    expect_made("very large", 32 * MIB, 22);
-}
-END_TEST
-
-static bool full_disk; /* what statvfs says (under the name it has with large files) */
-
-int __real_statvfs64(const char *path, struct statvfs *ret_disk);
-int __wrap_statvfs64(const char *path, struct statvfs *ret_disk);
-int __wrap_statvfs64(const char *path, struct statvfs *ret_disk) {
-    int result = __real_statvfs64(path, ret_disk);
-    if (full_disk) {
-        ret_disk->f_bavail = 100;
-    }
-    return result;
-}
-
-START_TEST(no_room_on_the_disk_is_told_at_once) {
-    put_shapes();
-    full_disk = true;
-    ck_assert_int_eq(ask(UPKEEP_START), ERR_NO_SPACE);
-    full_disk = false;
-    ck_assert_int_eq(look().state, UPKEEP_ERROR);
-    ck_assert_int_eq(look().fault.reason, REASON_NO_SPACE);
-    ck_assert_int_eq(size_of(COPY_NAME), -1);
-    expect_shapes();
-    compact();
-    expect_shapes();
-}
-END_TEST
-
-/* A limit on the size of files stands in for a disk that becomes full half way. */
-START_TEST(a_disk_that_becomes_full_changes_nothing) {
-    ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-    put_shapes();
-    int64_t before = size_of("p.h5");
-    struct rlimit limit;
-    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    const struct rlimit low = {.rlim_cur = (rlim_t)before / 2, .rlim_max = limit.rlim_max};
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &low), 0);
-    ck_assert_int_eq(ask(UPKEEP_START), OK);
-    while (look().state == UPKEEP_RUNNING) {
-        sched_yield();
-    }
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    ck_assert_int_eq(look().state, UPKEEP_ERROR);
-    ck_assert_int_eq(look().fault.reason, REASON_NO_SPACE);
-    ck_assert_int_eq(size_of(COPY_NAME), -1);
-    ck_assert_int_eq(size_of("p.h5"), before);
-    expect_shapes();
-    put_text(fixture.pool, "text", "still writable");
-    put_made("text", 1000, 2, HOLD_OWNED);
-    compact();
-    fixture_reopen(&fixture, NULL);
-    expect_shapes();
-}
-END_TEST
-
-START_TEST(a_pool_that_is_only_read_is_not_compacted) {
-    put_shapes();
-    static const char *const fixed[] = {"read_only=true", NULL};
-    fixture_reopen(&fixture, fixed);
-    ck_assert_int_eq(ask(UPKEEP_START), ERR_CONFLICT);
-    ck_assert_int_eq(look().fault.reason, REASON_POOL_READ_ONLY);
-    expect_shapes();
-}
-END_TEST
-
-/* ---- crashes ---- */
-#define CRASHES 20
-
-/* Compacts until it is killed; a byte goes to `begun` when the first compaction has. */
-static void compact_until_killed(int begun) {
-    fixture_reopen(&fixture, NULL);
-    for (bool first = true;; first = false) {
-        if (ask(UPKEEP_START) != OK || (first && write(begun, "", 1) != 1)) {
-            _exit(1);
-        }
-        while (look().state == UPKEEP_RUNNING) {
-            sched_yield();
-        }
-    }
-}
-
-/* At a random moment after it has begun. */
-static void kill_while_it_compacts(unsigned random) {
-    int ends[2];
-    char byte = 0;
-    ck_assert_int_eq(pipe(ends), 0);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        compact_until_killed(ends[1]);
-    }
-    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
-    const struct timespec moment = {.tv_nsec = (long)(random % 100) * 1000000L};
-    nanosleep(&moment, NULL);
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    int status = 0;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFSIGNALED(status));
-    close(ends[0]);
-    close(ends[1]);
-}
-
-START_TEST(a_crash_leaves_one_whole_file) {
-    put_shapes();
-    pool_unref(fixture.pool);
-    fixture.pool = NULL;
-    unsigned state = (unsigned)clock_now_ns();
-    unsigned left = 0;
-    for (unsigned i = 0; i < CRASHES; i++) {
-        state = state * 1103515245u + 12345u;
-        kill_while_it_compacts(state >> 8);
-        left += size_of(COPY_NAME) >= 0;
-        fixture_reopen(&fixture, NULL);
-        ck_assert_int_eq(size_of(COPY_NAME), -1);
-        expect_shapes();
-        pool_unref(fixture.pool);
-        fixture.pool = NULL;
-    }
-    ck_assert_uint_gt(left, 0); /* some moments were within */
-}
-END_TEST
-
-/* ---- by itself ---- */
-START_TEST(a_file_that_is_mostly_unused_is_compacted_by_itself) {
-    static const char *const eager[] = {"compact_min_bytes=1MiB", NULL};
-    fixture_reopen(&fixture, eager);
-    put_made("kept", 1000, 1, HOLD_OWNED);
-    put_made("gone", 24 * MIB, 3, HOLD_OWNED);
-    put_made("behind", 100000, 5, HOLD_OWNED); /* the file cannot just be cut off */
-    drop(fixture.pool, "gone");
-    int64_t before = size_of("p.h5");
-    struct upkeep_status status = await(UPKEEP_FINISHED);
-    ck_assert_uint_ge(status.bytes_before, 24 * MIB);
-    ck_assert_int_lt(size_of("p.h5"), before / 4);
-    expect_made("kept", 1000, 1);
-    expect_made("behind", 100000, 5);
-}
-END_TEST
-
-static TCase *new_case(Suite *suite, const char *name) {
-    TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
-    suite_add_tcase(suite, tcase);
-    return tcase;
-}
-
-static void add_cases(Suite *suite) {
+int main(void) {
+    hash_setup();
+    Suite *suite = suite_create("hdf5 compact");
     TCase *tcase = new_case(suite, "what it is for");
     tcase_add_test(tcase, space_comes_back_and_nothing_else_changes);
     tcase_add_test(tcase, the_order_of_eviction_stays);
@@ -649,24 +341,5 @@ static void add_cases(Suite *suite) {
     tcase_add_test(tcase, reads_and_writes_go_on_meanwhile);
     tcase_add_test(tcase, a_reader_under_way_finishes_in_the_old_file);
     tcase_add_test(tcase, an_upload_under_way_is_waited_for);
-    tcase = new_case(suite, "what stops it");
-    tcase_add_test(tcase, paused_resumed_cancelled);
-    tcase_add_test(tcase, no_room_on_the_disk_is_told_at_once);
-    tcase_add_test(tcase, a_disk_that_becomes_full_changes_nothing);
-    tcase_add_test(tcase, a_pool_that_is_only_read_is_not_compacted);
-    tcase = new_case(suite, "crashes");
-    tcase_add_test(tcase, a_crash_leaves_one_whole_file);
-    tcase = new_case(suite, "by itself");
-    tcase_add_test(tcase, a_file_that_is_mostly_unused_is_compacted_by_itself);
-}
-
-int main(void) {
-    hash_setup();
-    Suite *suite = suite_create("hdf5 compact");
-    add_cases(suite);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
