@@ -23,6 +23,7 @@ enum mutex_rank {
     RANK_FENCE = 40,      /* pools/fence: fills in progress on one pool */
     RANK_KIND = 50,       /* a backend's own outer lock */
     RANK_KIND_INNER = 55, /* a backend's inner lock, taken under its outer one */
+    RANK_SHADOW = 57,     /* pools/hdf5/vfd: one shadow's overlay, inside the library's own lock */
     RANK_EXCHANGES = 58,  /* server/exchange: the list of exchanges that may be parked */
     RANK_EXCHANGE = 60,   /* server/exchange: one request */
     RANK_REAPER = 70,     /* server/reaper: the table of connections */

@@ -18,7 +18,8 @@ DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "pool_option
 PROJECT = [
     ("pools/base/*", BASE),
     ("pools/memory/*", ["pools/memory/*.h"] + CONTRACT + BASE),
-    ("pools/hdf5/*", ["pools/hdf5/*.h"] + CONTRACT + BASE),
+    ("pools/hdf5/vfd/*", ["pools/hdf5/vfd/*.h"] + BASE),
+    ("pools/hdf5/*", ["pools/hdf5/*.h", "pools/hdf5/vfd/*.h"] + CONTRACT + BASE),
     ("pools/object_store/*", ["pools/object_store/*.h"] + CONTRACT + BASE),
     ("pools/s3/*", ["pools/s3/*.h", "pools/object_store/*.h"] + CONTRACT + BASE),
     ("pools/chain/*", ["pools/chain/*.h", "pools/registry.h", "pools/state.h"] + CONTRACT + BASE),
@@ -41,8 +42,9 @@ PROJECT = [
 LIBRARIES = {
     "microhttpd.h": ["server/listener*", "server/exchange*", "server/reply*"],
     "curl/curl.h": ["pools/object_store/*"],
-    "hdf5.h": ["pools/hdf5/*"],
-    "sodium.h": ["pools/base/hash.c", "server/auth.c", "pools/state*.c", "pools/object_store/sigv4*.c"],
+    "hdf5.h": ["pools/hdf5/*", "pools/hdf5/vfd/driver.*"],
+    "H5FDdevelop.h": ["pools/hdf5/vfd/driver.c"],
+    "sodium.h": ["pools/base/hash.c", "pools/hdf5/vfd/journal*", "server/auth.c", "pools/state*.c", "pools/object_store/sigv4*.c"],
     "sqlite3.h": ["pools/state*.c"],
     "jansson.h": ["api/*", "server/*"],
     "expat.h": ["pools/object_store/*"],

@@ -9,6 +9,7 @@
 #include "pools/base/op.h"
 #include "pools/hdf5/vfd/shadow.h"
 
+#define H5_USE_110_API
 #include <hdf5.h>
 
 /* Files opened with this access list read from and write to the shadow, whatever name they are opened by. The library only

@@ -22,12 +22,14 @@ struct medium_ops {
     /* Fewer bytes than asked for = the file ends there. */
     int (*read)(struct medium *medium, enum medium_file file, uint64_t offset, void *ret_bytes, size_t count,
                 size_t *ret_count);
-    int (*write)(struct medium *medium, enum medium_file file, uint64_t offset, const void *bytes, size_t count);
+    int (*write)(struct medium *medium, enum medium_file file, uint64_t offset, const void *bytes,
+                 size_t count);
     int (*sync)(struct medium *medium, enum medium_file file); /* data, and what is needed to find them */
     int (*size)(struct medium *medium, enum medium_file file, uint64_t *ret_bytes);
     int (*set_size)(struct medium *medium, enum medium_file file, uint64_t bytes);
-    int (*open_journal)(struct medium *medium, bool create); /* ENOENT = there is none; create also syncs the directory */
-    int (*remove_journal)(struct medium *medium);            /* closed, unlinked, the directory synced */
+    int (*open_journal)(struct medium *medium,
+                        bool create); /* ENOENT = there is none; create also syncs the directory */
+    int (*remove_journal)(struct medium *medium); /* closed, unlinked, the directory synced */
     void (*close)(struct medium *medium);
 };
 

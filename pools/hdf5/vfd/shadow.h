@@ -31,13 +31,7 @@
 
 struct shadow;
 
-enum shadow_state {
-    SHADOW_CLEAN = 1,
-    SHADOW_CHANGED,
-    SHADOW_COMMITTED,
-    SHADOW_DISCARDING,
-    SHADOW_POISONED
-};
+enum shadow_state { SHADOW_CLEAN = 1, SHADOW_CHANGED, SHADOW_COMMITTED, SHADOW_DISCARDING, SHADOW_POISONED };
 
 /* Takes the medium over (it is closed with the shadow; when this fails it stays the caller's). Recovers first: a journal
  * with commits is replayed into the file, which needs a writable medium: otherwise ERR_UNAVAILABLE (REASON_POOL_FAILED), whose
@@ -55,6 +49,9 @@ bool shadow_is_free(const struct shadow *shadow, uint64_t offset, uint64_t bytes
 /* Writes a body in place now; the next commit makes it durable, by copying it into the journal when the commit's bodies are few. */
 enum err shadow_write_body(struct shadow *shadow, struct op *op, uint64_t offset, const void *bytes,
                            size_t count) MUST_USE;
+/* Somebody else will write a body there through the descriptor: from here to shadow_note_body no checkpoint writes there. The
+ * extent must be free. */
+void shadow_lend(struct shadow *shadow, uint64_t offset, uint64_t bytes);
 /* Somebody else wrote, or may have written, a body of this extent in place, through the descriptor. Before the commit that refers to
  * it, and also when it is given up. The commit syncs the file first and revokes older images of the extent. */
 void shadow_note_body(struct shadow *shadow, uint64_t offset, uint64_t bytes);
@@ -68,7 +65,8 @@ enum err shadow_write_metadata(struct shadow *shadow, struct op *op, uint64_t of
 enum err shadow_commit(struct shadow *shadow, struct op *op) MUST_USE;
 /* Whether journal or overlay have grown so much that a checkpoint is due now. */
 bool shadow_wants_checkpoint(const struct shadow *shadow);
-/* The file alone says everything afterwards. Right after a commit only. A failed write or sync poisons. */
+/* The file alone says everything afterwards. Right after a commit: with changes that none has yet it does nothing. A failed write
+ * leaves the last commit in the journal, as before; a failed sync poisons. */
 enum err shadow_checkpoint(struct shadow *shadow, struct op *op) MUST_USE;
 
 /* ---- going back ---- */

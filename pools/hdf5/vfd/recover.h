@@ -1,0 +1,37 @@
+/* recover.h - bringing the commits of a journal into the file: at opening, at a roll back, and for the operator's commands.
+ *
+ * Two passes over the valid records: which stretches are revoked, and by which record last; then every image that no later record revokes, in
+ * order. Then the file gets at least the length of the last commit and is synced, and only then the journal goes. Doing all of that twice
+ * gives the same file, so a crash at any point is one more recovery.
+ *
+ * Threads: the medium's owner; blocks.
+ */
+#ifndef POOLS_HDF5_VFD_RECOVER_H
+#define POOLS_HDF5_VFD_RECOVER_H
+
+#include "pools/hdf5/vfd/medium.h"
+
+struct recover_report {
+    bool present; /* there is a journal */
+    bool belongs; /* its commits are of this very file */
+    uint64_t commits;
+    uint64_t bytes; /* of images */
+    uint64_t end;   /* of the file at the last commit; 0 without commits */
+};
+
+/* Changes nothing. */
+enum err recover_inspect(struct op *op, struct medium *medium, struct recover_report *ret_report) MUST_USE;
+
+enum recover_whose {
+    RECOVER_OWN,  /* a journal of another file is refused: REASON_POOL_FAILED */
+    RECOVER_ADOPT /* the operator says that the file is a copy of the one that the journal belongs to */
+};
+/* Replays a journal with commits and removes any. With commits it needs a writable medium: else REASON_POOL_FAILED, whose sentence
+ * names `lailad hdf5 recover`. A journal without commits stays if the medium is not writable. */
+enum err recover_run(struct op *op, struct medium *medium, enum recover_whose whose,
+                     struct recover_report *ret_report) MUST_USE;
+
+/* The records up to this number, into the file, and synced; the journal stays as it is. It must be open. */
+enum err recover_replay(struct op *op, struct medium *medium, uint64_t last_sequence) MUST_USE;
+
+#endif
