@@ -9,7 +9,7 @@
 # fails the run unless tests/skips.txt names it with a reason. Logs are in build/test-logs.
 set -eu
 
-SUITES="lint unit behaviour clang tsan"
+SUITES="lint unit crash behaviour clang tsan"
 BUILD_PACKAGES="ca-certificates cmake ninja-build pkg-config gcc g++ libmicrohttpd-dev libjansson-dev libsodium-dev
     libssl-dev libsqlite3-dev libcurl4-openssl-dev libexpat1-dev libhdf5-dev libtomlplusplus-dev"
 TEST_PACKAGES="check clang clang-format clang-tidy cppcheck shellcheck curl git python3 python3-boto3 python3-h5py python3-yaml
@@ -255,12 +255,15 @@ fi
 if wanted lint; then
     lint
 fi
-if wanted unit || wanted behaviour; then
+if wanted unit || wanted crash || wanted behaviour; then
     built=yes
     run build build dev || { built=no; count 0 1 0; }
     if [ $built = yes ]; then
         if wanted unit; then
-            programs unit dev
+            programs unit dev -LE crash
+        fi
+        if wanted crash; then
+            programs crash dev -L crash
         fi
         if wanted behaviour; then
             # shellcheck disable=SC2086 # a list
@@ -280,7 +283,7 @@ if wanted tsan; then
     if run tsan-build build tsan; then
         # The sanitizer follows threads, not check's forks. Third-party servers and fuzz corpora gain nothing here.
         export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions='$root/tests/tsan.supp'"
-        CK_FORK=no programs tsan tsan -E 'fuzz|contract|replay|live'
+        CK_FORK=no programs tsan tsan -E 'fuzz|contract|replay|live' -LE crash
         # Where requests, flights, fills and rewiring meet.
         behaviour tsan-daemon tsan test_coalescing test_chain_semantics test_wiring test_process
         traffic tsan-daemon

@@ -1,13 +1,14 @@
-/* apply.c - a batch: each request in its order, then what nobody reads any more is let go, then one flush, then all
+/* apply.c - a batch: each request in its order, then what nobody reads any more is let go, then one commit, then all
  * changes are shown at once and the callers wake. Runs on the store's thread only. See store.h.
  *
- * Order matters. Puts come before the frees, so that nothing is written into space which the state on disk still refers
+ * Order matters. Puts come before the frees, so that nothing is written into space which the last commit still refers
  * to; frees concern datasets that earlier batches replaced, so no reader can still find them.
  *
- * A batch of nothing but copies is not flushed for its own sake; see store.h.
+ * A batch of nothing but copies is not committed for its own sake; see store.h.
  *
  * A request that fails leaves file and index as they were: the new dataset has no name until its last step, and a link
- * that was taken away is put back. Where that fails too, or the flush does, the store is poisoned.
+ * that was taken away is put back. Where that fails too, or the commit does, everything since the last commit is taken back
+ * (undo.c), and whoever waits for a change since then is told so.
  */
 #include "pools/hdf5/attributes.h"
 #include "pools/hdf5/dataset.h"
@@ -84,9 +85,11 @@ static enum err place_body(struct store *store, struct store_request *request, h
                            struct placement *ret_placement) {
     struct op *op = request->request.op;
     if (request->reservation) {
-        if (request->reservation->file != store->file) {
-            return op_fail(op, REASON_BUSY, "the file was copied meanwhile: send the entry again");
+        if (request->reservation->file != store->file ||
+            request->reservation->generation != store->file->generation) {
+            return op_fail(op, REASON_BUSY, "the file was copied or reset meanwhile: send the entry again");
         }
+        h5_file_note_body(store->file, request->reservation->placement.offset, request->length);
         *ret_dataset = request->reservation->dataset;
         *ret_placement = request->reservation->placement;
         return OK;
@@ -94,7 +97,8 @@ static enum err place_body(struct store *store, struct store_request *request, h
     AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
     enum err err = store_create_dataset(store, op, request->kind, request->length, &dataset, ret_placement);
     if (!err && request->length) {
-        err = h5_file_pwrite(store->file, op, ret_placement->offset, request->bytes, (size_t)request->length);
+        err = h5_file_write_body(store->file, op, ret_placement->offset, request->bytes,
+                                 (size_t)request->length);
     }
     if (!err) {
         *ret_dataset = h5_steal(&dataset);
@@ -122,7 +126,10 @@ static enum err link_put(struct store *store, struct store_request *request, str
     atomic_store(&version->verified, true);
     char name[LINK_NAME_BYTES];
     record_link_name(target, name);
-    err = store_link(store, op, dataset, name, old);
+    err = store_note_undo(store, op, request->id, target);
+    if (!err) {
+        err = store_link(store, op, dataset, name, old);
+    }
     if (err && !record) {
         index_stage(&store->index, target, NULL); /* never seen; published as nothing */
     }
@@ -260,7 +267,9 @@ static enum err reserve(struct store *store, struct store_request *request) {
         free(reservation);
         return err;
     }
+    h5_file_lend(store->file, reservation->placement.offset, reservation->placement.length);
     reservation->file = h5_file_ref(store->file);
+    reservation->generation = store->file->generation;
     LIST_INSERT_HEAD(&store->reservations, reservation, in_reservations);
     request->reservation = reservation;
     return OK;
@@ -269,7 +278,7 @@ static enum err reserve(struct store *store, struct store_request *request) {
 static enum err look_up(struct store *store, struct store_request *request) {
     struct record *record = NULL;
     enum err err = store_find(store, request->request.op, request->id, &record);
-    /* What is staged has not been flushed: others see what is current. */
+    /* What is staged has not been committed: others see what is current. */
     if (!err && record && record->current) {
         request->version = version_ref(record->current);
     }
@@ -309,7 +318,7 @@ static enum err quarantine(struct store *store, struct store_request *request) {
     return OK;
 }
 
-static enum err carry_out(struct store *store, struct store_request *request) {
+static enum err perform(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
     switch (request->action) {
     case STORE_PUT:
@@ -339,26 +348,13 @@ static enum err carry_out(struct store *store, struct store_request *request) {
     must_fail("a request has an action", __FILE__, __LINE__);
 }
 
-/* ---- the end of a batch ---- */
-enum err store_settle(struct store *store, struct op *op) {
-    store_let_go(store);
-    if (atomic_load(&store->poisoned)) { /* perhaps within this batch, with changes that were never flushed */
-        return store_fail_poisoned(store, op);
-    }
-    if (store->dirty) {
-        enum err err = h5_file_flush(store->file, op);
-        if (err) {
-            store_poison(store, "writing the file failed; it has to be opened again");
-            return err;
-        }
-        store->dirty = false;
-    }
-    store->copies_due_ns = 0;
-    index_publish(&store->index);
-    STAILQ_CONCAT(&store->held, &store->new_held);
-    return OK;
+static enum err carry_out(struct store *store, struct store_request *request) {
+    enum err err = perform(store, request);
+    request->generation = store->generation;
+    return err;
 }
 
+/* ---- the end of a batch ---- */
 /* A copy may be lost in a crash, and the tier it came from still has it: it need not wait for a flush of its own. */
 static bool is_copies_only(const struct request_batch *batch) {
     const struct request *request = NULL;
@@ -373,11 +369,19 @@ static bool is_copies_only(const struct request_batch *batch) {
     return any;
 }
 
-/* In the middle of other work: nothing is flushed, shown or let go, for a batch may be half done. */
+/* In the middle of other work: nothing is committed, shown or let go, for a batch may be half done. */
 void store_run_urgent(void *context, struct request_batch *batch) {
     struct request *request = NULL;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(context, request_of(request));
+    }
+}
+
+static void fail_changed(struct store_request *request, const struct fault *fault) {
+    request->request.result = op_adopt(request->request.op, fault);
+    if (request->action == STORE_PUT) {
+        version_drop(request->version);
+        request->version = NULL;
     }
 }
 
@@ -386,28 +390,30 @@ void store_run_batch(void *context, struct request_batch *batch) {
     struct op op;
     op_init(&op, 0, 0);
     struct request *request = NULL;
+    unsigned generation = store->generation;
+    store->rest_due_ns = 0;
+    store_checkpoint_if_due(store);
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
     }
     bool may_wait = !store->copies_due_ns || clock_now_ns() < store->copies_due_ns;
-    if (may_wait && is_copies_only(batch) && !atomic_load(&store->poisoned)) {
-        index_publish(&store->index); /* what they replaced stays held until a flush */
+    bool whole = !store->must_roll_back && store->generation == generation && !atomic_load(&store->poisoned);
+    if (may_wait && whole && is_copies_only(batch)) {
+        index_publish(&store->index); /* what they replaced stays held until a commit */
         if (!store->copies_due_ns) {
             store->copies_due_ns = clock_now_ns() + STORE_COPIES_NS;
         }
         return;
     }
-    if (store_settle(store, &op) == OK) {
+    enum err err = store_settle(store, &op);
+    if (!err && store->generation == generation) {
         return;
     }
     STAILQ_FOREACH(request, batch, in_batch) {
-        struct store_request *failed = request_of(request);
-        if (!request->result && failed->changed) {
-            request->result = op_adopt(request->op, &op.fault);
-            if (failed->action == STORE_PUT) {
-                version_drop(failed->version);
-                failed->version = NULL;
-            }
+        struct store_request *one = request_of(request);
+        bool taken_back = one->generation != store->generation; /* earlier within this batch */
+        if (!request->result && one->changed && (err || taken_back)) {
+            fail_changed(one, err && !taken_back ? &op.fault : &store->taken_back);
         }
     }
 }

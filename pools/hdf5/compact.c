@@ -214,6 +214,8 @@ enum err compaction_step(struct compaction *compaction, struct op *op, uint64_t 
         struct note *note = STAILQ_FIRST(&compaction->notes);
         if (compaction->note_lost) {
             err = op_no_memory(op);
+        } else if (compaction->spoiled.reason) {
+            err = op_adopt(op, &compaction->spoiled);
         } else if (!compaction->foreign_copied) {
             err = compaction_copy_foreign(compaction, op);
             compaction->foreign_copied = true;
@@ -246,7 +248,8 @@ enum err compaction_open(struct op *op, struct store *store, const char *path, b
     if (length < 0 || (size_t)length >= sizeof compaction->path) {
         return op_fail_errno(op, ENAMETOOLONG, "copying the file");
     }
-    struct h5_file_options options = {.create = true, .replace = replace, .exclusive = !replace};
+    struct h5_file_options options = {
+        .create = true, .replace = replace, .exclusive = !replace, .copy = true};
     enum err err = h5_file_open(op, path, &options, &compaction->copy);
     if (!err) {
         *ret_compaction = STEAL(compaction);

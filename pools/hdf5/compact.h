@@ -40,7 +40,8 @@ struct compaction {
     struct map places; /* by the address in the old file */
     struct map noted;  /* by name; each is in the queue, too */
     STAILQ_HEAD(, note) notes;
-    bool note_lost; /* for want of memory */
+    bool note_lost;       /* for want of memory */
+    struct fault spoiled; /* what the old file went back for */
     bool foreign_copied;
     uint64_t cursor; /* entries up to this hash have been copied, or noted since */
     bool begun, walked;

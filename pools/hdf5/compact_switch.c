@@ -127,18 +127,11 @@ static enum err mark(struct compaction *compaction, struct op *op) {
     return h5_file_set_mark(compaction->copy, op, alone ? H5_MARK_OPEN : H5_MARK_MIXED);
 }
 
-static enum err make_durable(struct op *op, struct h5_file *file) {
-    enum err err = h5_file_flush(file, op);
-    if (!err && fsync(file->fd) != 0) {
-        err = op_fail_errno(op, errno, "syncing a copy of the file");
-    }
-    return err;
-}
-
 static void go_on_in_copy(struct compaction *compaction) {
     struct store *store = compaction->store;
+    h5_file_discard(store->file); /* it has no name, or another, and no journal */
     move_index(compaction);
-    store_let_all_go(store); /* nothing is written into the old file any more */
+    store_let_all_go(store);
     struct h5_file *old = store->file;
     store->file = compaction->copy;
     compaction->copy = old; /* let go with the compaction */
@@ -161,7 +154,10 @@ enum err compaction_switch(struct compaction *compaction, struct op *op, bool ke
         err = mark(compaction, op);
     }
     if (!err) {
-        err = make_durable(op, compaction->copy);
+        err = h5_file_rest(store->file, op); /* no journal of the old file beside the new one */
+    }
+    if (!err) {
+        err = h5_file_settle_copy(compaction->copy, op, store->path);
     }
     if (!err) {
         err = take_path(compaction, op, keep_original);
@@ -183,7 +179,7 @@ enum err compaction_keep(struct compaction *compaction, struct op *op) {
     int64_t now_s = clock_wall_ms() / 1000;
     enum err err = h5_file_set_mark(copy, op, alone ? now_s : H5_MARK_MIXED);
     if (!err) {
-        err = make_durable(op, copy);
+        err = h5_file_commit(copy, op);
     }
     if (!err) {
         copy->closing_mtime_s = alone ? now_s : 0;

@@ -176,9 +176,16 @@ uint64_t store_compact_slice(struct store *store, bool idle) {
     return wait_ns;
 }
 
-void store_compact_stop(struct store *store) {
+void store_compact_stop(struct store *store, const struct fault *why) {
     if (atomic_load(&store->compact_wanted)) {
-        end(store, NULL);
+        end(store, why);
+    }
+}
+
+/* It may be in the middle of its switch. */
+void store_compact_spoil(struct store *store, const struct fault *why) {
+    if (store->compaction) {
+        store->compaction->spoiled = *why;
     }
 }
 

@@ -1,8 +1,11 @@
 /* h5_file.h - one open HDF5 file: the library's ids and our own file descriptor beside them.
  *
  * The descriptor holds an exclusive flock (one pool per file, in this process and in others), serves every pread, and writes
- * the bodies; the library writes metadata only. Shared by reference count: the store and every version of the file
- * hold a reference; the last one closes it.
+ * the bodies; the library writes metadata only, into the shadow (vfd/shadow.h), whose commits survive any crash. Shared by
+ * reference count: the store and every version of the file hold a reference; the last one closes it.
+ *
+ * A *copy* in the making has no shadow: the library writes it plainly, and it counts for nothing until h5_file_settle_copy
+ * has synced it and somebody renames it.
  *
  * Who wrote last? The root attribute "lailad_closed" tells, in seconds since 1970: our last clean close, and the file's
  * modification time is set to exactly that. Another time means that somebody else wrote since (H5_MARK_MIXED stays until
@@ -14,6 +17,7 @@
 #define POOLS_HDF5_H5_FILE_H
 
 #include "pools/hdf5/h5.h"
+#include "pools/hdf5/vfd/shadow.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,6 +31,9 @@ struct h5_file {
     hid_t root;
     hid_t body_layout; /* dataset.c: made for the first body, costs a fifth of one */
     int fd;
+    struct shadow *shadow; /* NULL = a copy in the making */
+    unsigned
+        generation; /* how often it went back to its last commit: ids of the library from before are dead */
     bool writable;
     bool ordered;                 /* the root group has an index by creation order */
     bool alone;                   /* nobody but us wrote since our last clean close */
@@ -44,6 +51,7 @@ struct h5_file_options {
     bool create;    /* when it is missing or empty */
     bool exclusive; /* it must not be there yet */
     bool replace;   /* and emptied first, once its lock is ours; never through a symbolic link */
+    bool copy;      /* a copy in the making */
 };
 
 /* ERR_CONFLICT (REASON_FILE_IN_USE), ERR_UNAVAILABLE (REASON_POOL_FAILED) with a sentence that names no path. */
@@ -58,13 +66,43 @@ DEFINE_AUTO(struct h5_file, h5_file_unref)
 enum err h5_file_make_room(struct h5_file *file, struct op *op) MUST_USE;
 /* The end of the allocated space. */
 enum err h5_file_size(struct h5_file *file, struct op *op, uint64_t *ret_bytes) MUST_USE;
-/* Everything the library holds back goes to the operating system. */
-enum err h5_file_flush(struct h5_file *file, struct op *op) MUST_USE;
+/* ---- commits: the store's thread ---- */
+/* Everything since the last commit becomes durable. When it fails the file can go back to that (h5_file_roll_back), unless a
+ * sync failed: then nothing can be done until it is opened again. */
+enum err h5_file_commit(struct h5_file *file, struct op *op) MUST_USE;
+bool h5_file_is_poisoned(const struct h5_file *file);
+bool h5_file_wants_checkpoint(const struct h5_file *file);
+/* Whether the last commit lies in the journal in part. */
+bool h5_file_has_journal(const struct h5_file *file);
+/* After a commit: the file alone says everything. */
+enum err h5_file_checkpoint(struct h5_file *file, struct op *op) MUST_USE;
+/* The same, and the journal goes, until the next commit: before the path is given to another file. */
+enum err h5_file_rest(struct h5_file *file, struct op *op) MUST_USE;
+/* A finished copy becomes a file with commits; the journal will lie beside `path`, where it is going to be. */
+enum err h5_file_settle_copy(struct h5_file *file, struct op *op, const char *path) MUST_USE;
+/* From here to h5_file_roll_back, what the library writes is forgotten: ids may be closed without harm. */
+void h5_file_discard(struct h5_file *file);
+/* The file is as after its last commit, all ids of the library but `id` and `root` are dead. New space begins at keep_end at the
+ * least: below it uploads may be under way. */
+enum err h5_file_roll_back(struct h5_file *file, struct op *op, uint64_t keep_end) MUST_USE;
 enum err h5_file_set_mark(struct h5_file *file, struct op *op, int64_t mark) MUST_USE;
 /* More room for the library's cache of metadata while a scan by name jumps about. */
 void h5_file_widen_cache(struct h5_file *file, bool wide);
 
-/* All or fails; any thread. */
+/* ---- bodies ---- */
+/* Whether a body may be written there before the next commit: the last one does not look there. The store's thread. */
+bool h5_file_is_free(const struct h5_file *file, uint64_t offset, uint64_t bytes);
+/* All or fails; the next commit makes it durable. The store's thread. */
+enum err h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
+                            size_t count) MUST_USE;
+/* Somebody else is going to write there with h5_file_pwrite: from now to the note we do not. The store's thread. */
+void h5_file_lend(struct h5_file *file, uint64_t offset, uint64_t bytes);
+/* Somebody else wrote there with h5_file_pwrite: before the commit that refers to it, and when it is given up. The store's thread. */
+void h5_file_note_body(struct h5_file *file, uint64_t offset, uint64_t bytes);
+/* Past the library, for what it cannot mend itself. The store's thread. */
+enum err h5_file_write_metadata(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
+                                size_t count) MUST_USE;
+/* All or fails; any thread, into space that is its own. */
 enum err h5_file_pwrite(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
                         size_t count) MUST_USE;
 /* Exactly `count` bytes, or ERR_CORRUPT (REASON_BAD_ANSWER) when the file ends before. */

@@ -299,6 +299,26 @@ void index_stage(struct index *index, struct record *record, struct version *tak
     record->next = take_version;
 }
 
+void index_unstage(struct index *index) {
+    struct record *record;
+    while ((record = STAILQ_FIRST(&index->staged)) != NULL) {
+        STAILQ_REMOVE_HEAD(&index->staged, in_staged);
+        count(&index->usage, record->next, false);
+        count(&index->usage, record->current, true);
+        leave_list(index, record);
+        enter_list(index, record, record->current);
+        version_drop(record->next);
+        record->next = NULL;
+        record->has_next = false;
+        if (!record->current) {
+            mutex_lock(&index->mutex);
+            map_remove(&index->map, &record->node);
+            mutex_unlock(&index->mutex);
+            free_record(record);
+        }
+    }
+}
+
 /* The published counters follow by the difference: others may be staged, which usage has and they have not. */
 void index_replace(struct index *index, struct record *record, struct version *take_version) {
     MUST(!record->has_next);

@@ -93,6 +93,8 @@ void record_link_name(const struct record *record, char *ret_name); /* LINK_NAME
 struct record *index_add(struct index *index, const struct id *id, const char *link_name);
 /* Takes the version over (NULL = removal); usage follows. */
 void index_stage(struct index *index, struct record *record, struct version *take_version);
+/* Forgets all that is staged. */
+void index_unstage(struct index *index);
 /* The same entry, better known or in another file; nothing is staged. Readers see it at once. NULL = no entry after
  * all: the record is freed. */
 void index_replace(struct index *index, struct record *record, struct version *take_version);

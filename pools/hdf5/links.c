@@ -76,7 +76,8 @@ static enum err make_readable(struct store *store, struct op *op, const struct v
         err = op_fail(op, REASON_CORRUPT, "the entry's name in the file is damaged: repair the file");
     }
     if (!err) {
-        err = h5_file_pwrite(store->file, op, damaged->address, smallest_object, sizeof smallest_object);
+        err = h5_file_write_metadata(store->file, op, damaged->address, smallest_object,
+                                     sizeof smallest_object);
     }
     AUTO(h5_close) hid_t object = H5I_INVALID_HID;
     if (!err && dataset_open(store->file, op, damaged->address, &object)) {
@@ -94,6 +95,7 @@ static enum err take_name(struct store *store, struct op *op, const char *name, 
     enum err err = damaged ? make_readable(store, op, old) : open_held(store, op, old, &held);
     if (!err && H5Ldelete(store->file->root, name, H5P_DEFAULT) < 0) {
         err = h5_fail(op, "take an entry's name away");
+        store_break(store, &op->fault); /* how far it came is not known */
     }
     *ret_held = err ? NULL : STEAL(held);
     return err;
@@ -111,7 +113,11 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
     struct held *held = NULL;
     char name[LINK_NAME_BYTES];
     record_link_name(record, name);
-    enum err err = take_name(store, op, name, record_latest(record), &held);
+    struct id id = record_id(record);
+    enum err err = store_note_undo(store, op, &id, record);
+    if (!err) {
+        err = take_name(store, op, name, record_latest(record), &held);
+    }
     if (err) {
         return err;
     }
@@ -137,7 +143,7 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
         enum err err = h5_fail(op, "name an entry");
         if (old && (!held || H5Olink(held->dataset, root, name, store->link_list, H5P_DEFAULT) < 0)) {
             h5_forget();
-            store_poison(store, "an entry lost its name in the file and could not get it back");
+            store_break(store, &op->fault); /* the entry has lost its name */
         }
         return err;
     }
@@ -155,6 +161,9 @@ static bool drop_released(struct store *store) {
     while ((reservation = SLIST_FIRST(&released)) != NULL) {
         SLIST_REMOVE_HEAD(&released, in_released);
         LIST_REMOVE(reservation, in_reservations);
+        if (reservation->file == store->file) {
+            h5_file_note_body(store->file, reservation->placement.offset, reservation->placement.length);
+        }
         h5_close(reservation->dataset);
         h5_file_unref(reservation->file);
         free(reservation);

@@ -94,6 +94,9 @@ static enum err create_within(struct store *store, struct op *op, enum version_k
     if (!err && after > before) {
         err = h5_file_make_room(store->file, op); /* closing the dataset undoes all of it */
     }
+    if (!err && !h5_file_is_free(store->file, ret_placement->offset, length)) {
+        err = store_settle(store, op); /* the last commit looks there still; the next one does not */
+    }
     if (!err) {
         *ret_dataset = h5_steal(&dataset);
     }

@@ -14,18 +14,25 @@ static uint64_t run_idle(void *context) {
     struct op op;
     op_init(&op, 0, 0);
     uint64_t now_ns = clock_now_ns();
+    store_checkpoint_if_due(store);
     if (store->copies_due_ns > now_ns && !atomic_load(&store->poisoned)) {
         return store_load_slice(store) ? 0 : store->copies_due_ns - now_ns;
     }
     if ((store_let_go(store) || store->dirty) && !atomic_load(&store->poisoned)) {
-        (void)store_settle(store, &op); /* a failure has poisoned the store and is told from there */
+        (void)store_settle(
+            store, &op); /* a failure has been taken back, or poisoned the store, and is told from there */
         return 0;
     }
     if (store_load_slice(store)) {
         return 0;
     }
     uint64_t slice_ns = store_compact_slice(store, true);
-    return slice_ns == COMMIT_NO_WORK ? store_compact_if_due(store, now_ns) : slice_ns;
+    if (slice_ns != COMMIT_NO_WORK) {
+        return slice_ns;
+    }
+    uint64_t rest_ns = store_rest(store, now_ns);
+    uint64_t compact_ns = store_compact_if_due(store, now_ns);
+    return rest_ns < compact_ns ? rest_ns : compact_ns;
 }
 
 static void run_between(void *context) {
@@ -64,7 +71,7 @@ static void mark_closed(struct store *store) {
         map_each(&store->index.map, look_at_verified, &walk);
     }
     int64_t now_s = clock_wall_ms() / 1000;
-    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_flush(file, &op) == OK) {
+    if (walk.all && h5_file_set_mark(file, &op, now_s) == OK && h5_file_commit(file, &op) == OK) {
         file->closing_mtime_s = now_s;
     }
 }
@@ -73,7 +80,7 @@ static void close_everything(void *context) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
-    store_compact_stop(store);
+    store_compact_stop(store, NULL);
     (void)store_settle(store, &op);
     store_let_all_go(store);
     mark_closed(store);
@@ -125,12 +132,13 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     mutex_init(&store->mutex, RANK_KIND_INNER);
     cond_init(&store->loading);
     index_init(&store->index, options->limits.hot_max_bytes);
-    LIST_INIT(&store->reservations);
     commit_init(&store->commit, &commit_ops, store);
     for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
         work_init(&store->work[kind]);
     }
     SLIST_INIT(&store->released);
+    SLIST_INIT(&store->undo);
+    LIST_INIT(&store->reservations);
     STAILQ_INIT(&store->new_held);
     STAILQ_INIT(&store->held);
     store->path = strdup(path);
@@ -175,6 +183,7 @@ void store_close(struct store *store) {
         h5_close(store->link_list);
     }
     commit_fini(&store->commit);
+    store_forget_undo(store);
     index_fini(&store->index);
     h5_file_unref(store->file);
     for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {

@@ -5,9 +5,9 @@
  *
  * How a write travels: writer.c gathers the body, decides text or bytes, and for large bodies asks for a reservation (a
  * dataset without a name) which it fills itself; then STORE_PUT. apply.c links the dataset under the id and stages the new
- * version; after the batch's flush index_publish shows it and the caller wakes.
+ * version; after the batch's commit index_publish shows it and the caller wakes.
  *
- * A batch of nothing but copies is shown without a flush: it rides on the next batch's, or on its own after STORE_COPIES_NS. Nothing
+ * A batch of nothing but copies is shown without a commit: it rides on the next batch's, or on its own after STORE_COPIES_NS. Nothing
  * is let go before that.
  *
  * How a read travels: hdf5_pool.c's peek, or reader.c: index_get, then pread under the version's reference. An id that is not
@@ -19,8 +19,8 @@
  * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
  * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
  *
- * Files: store.c life and requests, apply.c a batch, links.c names and held datasets, room.c limits and eviction, load.c the scan, compact*.c copies of the file (compact.h),
- * upkeep.c and scrub.c work in the background.
+ * Files: store.c life and requests, apply.c a batch, settle.c its end, undo.c back to the last commit, links.c names and held datasets, room.c limits and
+ * eviction, load.c the scan, compact*.c copies of the file (compact.h), upkeep.c and scrub.c work in the background.
  */
 #ifndef POOLS_HDF5_STORE_H
 #define POOLS_HDF5_STORE_H
@@ -35,6 +35,7 @@ struct reservation {
     SLIST_ENTRY(reservation) in_released;
     LIST_ENTRY(reservation) in_reservations; /* the store's thread */
     struct h5_file *file;                    /* one reference */
+    unsigned generation;                     /* of the file: of an older one, the dataset is lost */
     hid_t dataset;
     struct placement placement;
 };
@@ -79,14 +80,20 @@ struct store {
     pthread_t scrub_thread; /* to be joined when scrub_began */
     bool scrub_began;
     /* The thread only */
-    hid_t link_list;        /* how links are made */
-    bool dirty;             /* something has not been flushed */
-    uint64_t copies_due_ns; /* when copies that are shown already must be; 0 = there are none */
+    hid_t link_list;     /* how links are made */
+    bool dirty;          /* something has not been committed */
+    bool must_roll_back; /* what is not committed may not be: break_fault says why */
+    struct fault break_fault;
+    unsigned generation; /* how often changes were taken back, and why the last time */
+    struct fault taken_back;
+    SLIST_HEAD(, undo) undo; /* undo.c */
     struct live_reservations reservations;
     struct compaction *compaction; /* compact.h; NULL = none */
     uint64_t changed_ns;           /* when the file was last written to; 0 = not since it was opened */
     uint64_t compacted_bytes;      /* the size after the last compaction */
     uint64_t compact_again_ns;     /* by itself not before */
+    uint64_t rest_due_ns;          /* when the file is to be brought up to date; 0 = not yet known */
+    uint64_t copies_due_ns;        /* when copies that are shown already must be; 0 = there are none */
     struct fault convert_fault;    /* why the last conversion failed */
     uint64_t convert_again_ns;     /* not before; monotonic */
     struct held_queue new_held, held;
@@ -121,7 +128,8 @@ struct store_request {
     const char *path;
     uint64_t removed;
     bool existed;
-    bool changed; /* the flush decides about its result */
+    bool changed;        /* the commit decides about its result */
+    unsigned generation; /* the store's when it was changed */
 };
 
 struct store_options {
@@ -165,8 +173,21 @@ void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: c
 void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
 /* How long a copy may wait for the flush of somebody else. A flush of its own costs more than the copy does. */
 #define STORE_COPIES_NS (UINT64_C(50) * 1000 * 1000)
-/* Flushes, shows the staged changes, lets held datasets go. A failed flush poisons; a poisoned store fails and shows nothing. */
+/* Commits, shows the staged changes, lets held datasets go. When that fails, everything since the last commit is taken back; after a
+ * failed sync the store is poisoned instead. A poisoned store fails and shows nothing. */
 enum err store_settle(struct store *store, struct op *op);
+/* undo.c: notes what the index shows of an id, before a change of it is staged. record NULL = nothing. */
+enum err store_note_undo(struct store *store, struct op *op, const struct id *id,
+                         const struct record *record) MUST_USE;
+void store_forget_undo(struct store *store);
+/* Back to the last commit. Where that fails, the store is poisoned. */
+void store_roll_back(struct store *store, const struct fault *why);
+/* The file's state may not be committed: the end of the batch takes it back. */
+void store_break(struct store *store, const struct fault *why);
+/* Brings the file up to date when so much has gathered that it is due. */
+void store_checkpoint_if_due(struct store *store);
+/* The same when nobody has written for a while. In how many ns it has to be called again, or COMMIT_NO_WORK. */
+uint64_t store_rest(struct store *store, uint64_t now_ns);
 /* Gives back what nobody reads any more; true when the file changed. */
 bool store_let_go(struct store *store);
 /* At the end, when there are no readers. */
@@ -206,8 +227,10 @@ enum err store_find(struct store *store, struct op *op, const struct id *id,
 enum err store_compact_begin(struct store *store, struct op *op) MUST_USE;
 /* A piece of a compaction, if there is one; in how many ns to come again. idle = nobody waits. */
 uint64_t store_compact_slice(struct store *store, bool idle);
-/* At the end, or when the file went back to an earlier state: what was copied counts for nothing. */
-void store_compact_stop(struct store *store);
+/* What was copied counts for nothing. why NULL = the pool is closed. */
+void store_compact_stop(struct store *store, const struct fault *why);
+/* The file went back to an earlier state: a compaction under way gives up at its next step. */
+void store_compact_spoil(struct store *store, const struct fault *why);
 /* Begins one when the file has become too large; in how many ns to come again. Nobody waits. */
 uint64_t store_compact_if_due(struct store *store, uint64_t now_ns);
 /* A plain file of all entries, journal-free, where none is yet. */

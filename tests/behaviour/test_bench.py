@@ -10,13 +10,15 @@ import unittest
 import harness
 
 BENCH = harness.ROOT / "tests" / "bench"
-NAMES = ["alpha-bare", "poll-threads"]
+PROGRAMS = pathlib.Path(harness.BINARY).parents[1] / "tests" / "bench" / "hdf5"
+TRIPLES = ["alpha-bare", "hdf5-put-one", "hdf5-put-64", "hdf5-put-batch", "hdf5-peek", "hdf5-read", "poll-threads"]
+NAMES = sorted([*TRIPLES, "hdf5-beside"])
 
 
 class Benchmark(unittest.TestCase):
     def run_bench(self, *args):
         command = [sys.executable, BENCH / "bench.py", *args]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300)
 
     def test_one_short_round(self):
         with tempfile.TemporaryDirectory(prefix="lailad-bench-test-") as name:
@@ -25,25 +27,46 @@ class Benchmark(unittest.TestCase):
             self.assertEqual(built.returncode, 0, built.stderr)
             out = folder / "out.json"
             done = self.run_bench(
-                "--lailad", harness.BINARY, "--bare", folder / "bare_mhd", "--puller", folder / "puller", "--json", out,
-                "--rounds", "1", "--seconds", "0.2", "--only", ",".join(NAMES),
+                "--lailad", harness.BINARY, "--bare", folder / "bare_mhd", "--puller", folder / "puller", "--programs", PROGRAMS, "--json", out,
+                "--rounds", "1", "--seconds", "0.2", "--entries", "300", "--upload-mib", "4", "--only", ",".join(NAMES),
             )
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(sorted(entry.name for entry in folder.iterdir()), ["bare_mhd", "out.json", "puller"])
             result = json.loads(out.read_text(encoding="utf-8"))
-        self.assertEqual(result["options"], {"rounds": 1, "seconds": 0.2, "stream_mib": 2048})
+        self.assertEqual(result["options"], {"rounds": 1, "seconds": 0.2, "stream_mib": 2048, "entries": 300, "upload_mib": 4})
         for key in ("cpu", "cores", "kernel", "system", "date", "commit", "load_average"):
             self.assertIn(key, result["machine"])
         self.assertIn("lailad", result["machine"]["versions"])
-        self.assertEqual([row["name"] for row in result["comparisons"]], NAMES)
-        for row in result["comparisons"]:
-            with self.subTest(row["name"]):
-                self.assertNotIn("left_out", row)
-                self.assertEqual(row["kept"] + row["dropped"], 1)
-                self.assertEqual(len(row["rounds"]), 1)
+        rows = {row["name"]: row for row in result["comparisons"]}
+        self.assertEqual(sorted(rows), NAMES)
+        for name in NAMES:
+            with self.subTest(name):
+                self.assertNotIn("left_out", rows[name])
+                self.assertEqual(rows[name]["kept"] + rows[name]["dropped"], 1)
+                self.assertEqual(len(rows[name]["rounds"]), 1)
+        for name in TRIPLES:
+            with self.subTest(name):
+                turn = rows[name]["rounds"][0]
                 for key in ("ratio", "drift", "rate", "reference_rate", "cpu_us", "reference_cpu_us"):
-                    self.assertIsInstance(row["rounds"][0][key], (int, float))
-                self.assertGreater(row["rounds"][0]["rate"], 0)
+                    self.assertIsInstance(turn[key], (int, float))
+                self.assertGreater(turn["rate"], 0)
+        self.look_at_writes(rows, done.stdout)
+        self.assertTrue(0 <= rows["hdf5-peek"]["again"] <= 1)
+        self.assertEqual(rows["hdf5-read"]["again"], 0)
+
+    def look_at_writes(self, rows, printed):
+        """Rows of writes say whether the pool promises that these survive a crash, and the one that gathers samples has them all."""
+        promises = {rows[name]["durable"] for name in NAMES if "durable" in rows[name]}
+        self.assertEqual([name for name in NAMES if "durable" in rows[name]], ["hdf5-beside", "hdf5-put-64", "hdf5-put-batch", "hdf5-put-one"])
+        self.assertEqual(len(promises), 1)
+        self.assertEqual("durable: false" in printed, promises == {False})
+        row = rows["hdf5-beside"]
+        for how in ("put", "append"):
+            self.assertEqual(row[how]["count"], row["rounds"][0][f"{how}_count"])
+            self.assertGreater(row[how]["count"], 0)
+            self.assertGreaterEqual(row[how]["p99_us"], row[how]["p50_us"])
+            self.assertGreater(row[how]["cpu_s"], 0)
+        self.assertAlmostEqual(row["value"], row["put"]["p99_us"] / row["append"]["p99_us"])
 
     def test_names(self):
         listed = self.run_bench("--list")

@@ -283,10 +283,11 @@ class Keeping(Case):
             client.close()
 
     def test_the_capability_tells_the_truth(self):
-        """The HDF5 file is not yet safe against power loss, and the pool says so."""
+        """The HDF5 file survives the loss of power, memory does not, and the pools say so."""
         daemon = self.new_daemon(config=DISK)
         client = self.new_client(daemon)
-        self.assertIs(client.get("/pools/disk").json()["capabilities"]["durable"], False)
+        self.assertIs(client.get("/pools/disk").json()["capabilities"]["durable"], True)
+        self.assertIs(client.get("/pools/alpha").json()["capabilities"]["durable"], False)
 
     def test_what_lies_in_the_data_directory_is_private(self):
         daemon = self.new_daemon()

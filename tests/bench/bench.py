@@ -18,6 +18,7 @@ import tempfile
 import typing
 
 import cold
+import hdf5
 import hits
 import load
 import machine
@@ -46,6 +47,10 @@ def put(reference):
     return functools.partial(hits.put, reference=reference)
 
 
+def hdf5_put(writers, sqlite_writers, sqlite_batch):
+    return functools.partial(hdf5.put, writers=writers, sqlite_writers=sqlite_writers, sqlite_batch=sqlite_batch)
+
+
 COMPARISONS = (
     Comparison("alpha-bare", "alpha hit 1 KiB / bare libmicrohttpd", 0.85, hit("bare")),
     Comparison("alpha-nginx", "alpha hit 1 KiB / nginx static", 1.15, hit("nginx-static")),
@@ -54,6 +59,12 @@ COMPARISONS = (
     Comparison("alpha-webdis", "alpha hit 1 KiB / webdis", 2.8, hit("webdis")),
     Comparison("hdf5-nginx", "hdf5 hit 1 KiB / nginx static", 1.05, hit("nginx-static", "hdf5")),
     Comparison("hdf5-large", "hdf5 hit 64 MiB / nginx sendfile (MiB/s)", 1.0, hits.large),
+    Comparison("hdf5-put-one", "hdf5 durable put 1 KiB, one writer / SQLite", 0.5, hdf5_put(1, 1, 1)),
+    Comparison("hdf5-put-64", "64 hdf5 writers / 64 SQLite connections", 3, hdf5_put(64, 64, 1)),
+    Comparison("hdf5-put-batch", "64 hdf5 writers / SQLite, 64 a transaction", 0.8, hdf5_put(64, 1, 64)),
+    Comparison("hdf5-peek", "hdf5 peek 1 KiB, two threads / H5Dread", 10, functools.partial(hdf5.read, how="peek")),
+    Comparison("hdf5-read", "hdf5 reader 1 KiB, two threads / H5Dread", 10, functools.partial(hdf5.read, how="reader")),
+    Comparison("hdf5-beside", "p99 hdf5 put / append, beside a 1 GiB upload", 3, hdf5.beside, at_least=False),
     Comparison("poll-threads", "alpha hit 1 KiB, two poll threads / one", 1.7, hits.poll_threads),
     Comparison("put-bare", "alpha PUT 1 KiB / bare libmicrohttpd", None, put("bare")),
     Comparison("put-webdis", "alpha PUT 1 KiB / webdis SET", None, put("webdis")),
@@ -64,12 +75,17 @@ COMPARISONS = (
 )
 
 
+# What the report says about how it was made.
+OPTIONS = ("rounds", "seconds", "stream_mib", "entries", "upload_mib")
+
+
 class Bench:
     """What comparisons share: the options, folders, and servers, each started once."""
 
     def __init__(self, args, home, scratch, ends):
         self.args, self.home, self.scratch, self.ends = args, home, scratch, ends
         self.rounds, self.seconds = args.rounds, args.seconds
+        self.programs = pathlib.Path(args.programs)
         self.servers = {}
         self.title = ""
 
@@ -117,11 +133,14 @@ def parse_arguments():
     options.add_argument("--rounds", type=int, default=7, help="triples a comparison")
     options.add_argument("--seconds", type=float, default=3, help="length of one measurement; wrk knows whole seconds only")
     options.add_argument("--stream-mib", type=int, default=2048, help="size of the entry whose streaming is watched")
+    options.add_argument("--entries", type=int, default=100000, help="entries in the files that the hdf5 pool itself is measured on")
+    options.add_argument("--upload-mib", type=int, default=1024, help="size of the entry that streams in beside small writes")
     options.add_argument("--json", metavar="FILE", default=str(ROOT / "build/bench/results.json"))
     options.add_argument("--list", action="store_true", help="name the comparisons and end")
     options.add_argument("--lailad", default=str(ROOT / "build/release/server/lailad"))
     options.add_argument("--bare", default=str(ROOT / "build/bench/bare_mhd"))
     options.add_argument("--puller", default=str(ROOT / "build/bench/puller"))
+    options.add_argument("--programs", default=str(ROOT / "build/release/tests/bench/hdf5"), help="where the programs of hdf5/ are")
     args = options.parse_args()
     args.only = [name for name in args.only.split(",") if name]
     unknown = set(args.only) - {comparison.name for comparison in COMPARISONS}
@@ -165,7 +184,7 @@ def main():
             if not args.only or comparison.name in args.only:
                 rows.append((comparison, run_one(bench, comparison)))
     report.print_table(rows)
-    report.write_json(args.json, rows, about, {"rounds": args.rounds, "seconds": args.seconds, "stream_mib": args.stream_mib})
+    report.write_json(args.json, rows, about, {name: getattr(args, name) for name in OPTIONS})
     print(f"\n{about['cpu']}, {about['cores']} cores, {about['kernel']}, {about['system']}, {about['commit']}; everything in {args.json}")
 
 

@@ -1,8 +1,8 @@
 """Load: one measured run of a client against a server, and the A-B-A triples that comparisons are made of.
 
 A is the reference, B is lailad. Each triple gives B / mean(A, A), and is dropped, and counted as dropped, when its two A differ by more
-than UNSTABLE. The median of what is kept is the figure. CPU microseconds per request stand beside it: they do not depend on
-how fast the client was. Where the client had no time left while the server had some, the row says so.
+than UNSTABLE, or what the comparison puts in its place. The median of what is kept is the figure. CPU microseconds per request stand
+beside it: they do not depend on how fast the client was. Where the client had no time left while the server had some, the row says so.
 """
 
 import dataclasses
@@ -98,14 +98,14 @@ def summary(runs):
     return {name: middle(runs, name) for name in fields}
 
 
-def triples(say, rounds, reference, subject):
+def triples(say, rounds, reference, subject, unstable=UNSTABLE):
     """reference() and subject() make a Run each. The row's figures."""
     kept, dropped, every = [], 0, []
     for _ in range(rounds):
         first, run, second = reference(), subject(), reference()
         base = (first.rate + second.rate) / 2
         drift = abs(first.rate - second.rate) / base
-        stable = drift <= UNSTABLE
+        stable = drift <= unstable
         every.append({"ratio": run.rate / base, "drift": drift, "stable": stable, "rate": run.rate, "reference_rate": base,
                       "cpu_us": run.cpu_us, "reference_cpu_us": (first.cpu_us + second.cpu_us) / 2})
         say(f"{run.rate:9.0f}/s against {base:9.0f}/s = {run.rate / base:.3f}"

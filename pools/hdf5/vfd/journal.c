@@ -82,6 +82,11 @@ enum err journal_start(struct journal *journal, struct op *op) {
     return OK;
 }
 
+void journal_stop(struct journal *journal) {
+    journal->ready = false;
+    journal->allocated_bytes = 0;
+}
+
 static enum err add(struct journal *journal, struct op *op, size_t count, uint8_t **ret_space) {
     char *space = NULL;
     enum err err = buf_reserve(&journal->record, count, &space);

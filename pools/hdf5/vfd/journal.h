@@ -43,6 +43,8 @@ void journal_fini(struct journal *journal);
 /* A new generation: creates the file if there is none and writes the header. Not synced: the first record's sync covers a new file;
  * to end an old generation sync at once. */
 enum err journal_start(struct journal *journal, struct op *op) MUST_USE;
+/* The file is going away: the next generation starts a new one. */
+void journal_stop(struct journal *journal);
 
 /* One record: begin, all revokes, all images, write, sync (the caller's), advance. Until advance, the next one replaces it.
  * ERR_NO_SPACE when it becomes too large. */

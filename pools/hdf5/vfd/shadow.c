@@ -38,7 +38,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     return OK;
 }
 
-static enum err bring_up_to_date(struct shadow *shadow, struct op *op) {
+enum err shadow_rest(struct shadow *shadow, struct op *op) {
     enum err err = shadow_commit(shadow, op);
     if (!err) {
         err = shadow_checkpoint(shadow, op);
@@ -46,6 +46,7 @@ static enum err bring_up_to_date(struct shadow *shadow, struct op *op) {
     if (err || !shadow->journal.ready) {
         return err;
     }
+    journal_stop(&shadow->journal);
     int result = shadow->medium->ops->remove_journal(shadow->medium);
     return result ? op_fail_errno(op, result, "removing the HDF5 file's journal") : OK;
 }
@@ -57,7 +58,7 @@ enum err shadow_close(struct op *op, struct shadow *take_shadow) {
     enum shadow_state state = shadow_state(take_shadow);
     enum err err = OK;
     if (state != SHADOW_DISCARDING && state != SHADOW_POISONED) {
-        err = bring_up_to_date(take_shadow, op);
+        err = shadow_rest(take_shadow, op);
     }
     overlay_drop(&take_shadow->overlay);
     extents_fini(&take_shadow->bodies);

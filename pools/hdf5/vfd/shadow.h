@@ -68,6 +68,8 @@ bool shadow_wants_checkpoint(const struct shadow *shadow);
 /* The file alone says everything afterwards. Right after a commit: with changes that none has yet it does nothing. A failed write
  * leaves the last commit in the journal, as before; a failed sync poisons. */
 enum err shadow_checkpoint(struct shadow *shadow, struct op *op) MUST_USE;
+/* A checkpoint after which there is no journal either, until the next commit. */
+enum err shadow_rest(struct shadow *shadow, struct op *op) MUST_USE;
 
 /* ---- going back ---- */
 /* From here to shadow_roll_back, the library's writes succeed and go nowhere, so that it can close everything. */
