@@ -115,6 +115,14 @@ enum err work_look(struct work *work, struct op *op, struct upkeep_status *ret_s
     return OK;
 }
 
+void work_wait(struct work *work) {
+    mutex_lock(&work->mutex);
+    while (work->active) {
+        cond_wait_until(&work->changed, &work->mutex, 0);
+    }
+    mutex_unlock(&work->mutex);
+}
+
 /* ---- the worker ---- */
 static enum work_wish wish_locked(const struct work *work) {
     return work->status.state == UPKEEP_RUNNING  ? WORK_GO_ON

@@ -29,6 +29,9 @@ enum err work_steer(struct work *work, struct op *op, enum upkeep_action action,
 void work_cancel(struct work *work);
 enum err work_look(struct work *work, struct op *op, struct upkeep_status *ret_status) MUST_USE;
 
+/* Until no worker is at it. */
+void work_wait(struct work *work);
+
 /* ---- the worker ---- */
 enum work_wish { WORK_GO_ON, WORK_HOLD, WORK_STOP };
 enum work_wish work_wish(struct work *work);

@@ -1,6 +1,9 @@
 """Upkeep of hdf5 pools over HTTP: a scrub finds damage and the chain heals it; how work is started, steered and looked at."""
 
 import pathlib
+import threading
+
+import h5py
 
 from client import entry_target
 from harness import Daemon, DaemonCase, until
@@ -116,6 +119,112 @@ class Scrub(UpkeepCase):
         self.assert_problem(self.steer("scrub", "pause"), 409, "not-running")
 
 
+class Compaction(UpkeepCase):
+    config = '[pools.disk]\nkind = "hdf5"\n'
+
+    def setUp(self):
+        super().setUp()
+        self.assert_status(self.http.delete("/pools/disk/entries?all=true"), 204)
+        self.path = pathlib.Path(self.daemon.data) / "disk.h5"
+
+    def waste(self, count=30):
+        for number in range(count):
+            self.assert_status(self.http.put_entry("disk", f"waste{number}", bytes([number]) * 300_000), 201)
+        self.assert_status(self.http.put_entry("disk", "behind", b"b" * 100_000), 201, 204)
+        for number in range(count):
+            self.assert_status(self.http.delete(entry_target("disk", f"waste{number}")), 204)
+
+    def test_the_file_becomes_small_and_holds_the_same(self):
+        bodies = {f"e{number}": f"entry {number}".encode() * number * number for number in range(60)}
+        for entry_id, body in bodies.items():
+            self.assert_status(self.http.put_entry("disk", entry_id, body), 201)
+        self.waste()
+        state = self.run_through("compact")
+        self.assertEqual(state["status"], "finished")
+        self.assertEqual(state["progress"]["entries_done"], 61)
+        self.assertEqual(state["progress"]["bytes_done"], state["progress"]["bytes_total"])
+        self.assertLess(state["file"]["bytes_after"], state["file"]["bytes_before"] / 2)
+        for entry_id, body in bodies.items():
+            self.assertEqual(self.http.read("disk", entry_id).body, body)
+        self.assertEqual(self.http.ids("disk"), set(bodies) | {"behind"})
+        self.daemon.restart()
+        self.http = self.new_client(self.daemon)
+        for entry_id, body in bodies.items():
+            self.assertEqual(self.http.read("disk", entry_id).body, body)
+        self.assertEqual([item.name for item in self.path.parent.iterdir() if "compact" in item.name], [])
+
+    def test_traffic_goes_on(self):
+        """Writers and readers on keys of their own, compactions one after the other; then the same by h5py."""
+        self.waste()
+        stop = threading.Event()
+        held, wrong = {}, []
+
+        def work(number):
+            client = self.daemon.client()
+            mine = {}
+            for turn in range(10_000):
+                if stop.is_set():
+                    break
+                name = f"w{number}-{turn % 17}"
+                if turn % 5 == 4:
+                    status = client.delete(entry_target("disk", name)).status
+                    mine.pop(name, None)
+                else:
+                    mine[name] = f"{name} {turn} ".encode() * (1 + turn % 50 * 20)
+                    status = client.put_entry("disk", name, mine[name]).status
+                looked = f"w{number}-{turn * 7 % 17}"
+                answer = client.read("disk", looked)
+                if status not in (201, 204) or (answer.body if answer.status == 200 else None) != mine.get(looked):
+                    wrong.append((status, answer))
+            client.close()
+            held.update(mine)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(5):
+                self.assertEqual(self.run_through("compact")["status"], "finished")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(wrong, [])
+        self.assertGreater(len(held), 20)
+        for name, body in held.items():
+            self.assertEqual(self.http.read("disk", name).body, body)
+        self.daemon.stop()
+        with h5py.File(self.path, "r") as file:
+            self.assertEqual({name: bytes(file[name][()]) for name in file if name != "behind"}, held)
+        self.daemon.start()
+
+    def test_steering(self):
+        self.assert_status(self.http.put_entry("disk", "long", bytes(range(256)) * 4096 * 32), 201, 204)
+        self.assert_status(self.http.post("/pools/disk/compact", b""), 202)
+        state = self.assert_status(self.steer("compact", "pause"), 200).json()
+        self.assertEqual(state["status"], "paused")
+        self.assert_status(self.http.put_entry("disk", "meanwhile", b"new"), 201)
+        self.assertEqual(self.state("compact")["status"], "paused")
+        self.assert_status(self.steer("compact", "resume"), 200)
+        until(lambda: self.ended("compact"), "the end of the compaction", 60)
+        self.assertEqual(self.http.read("disk", "meanwhile").body, b"new")
+        self.assert_problem(self.steer("compact", "cancel"), 409, "not-running")
+
+    def test_killed_while_it_runs(self):
+        bodies = {f"e{number}": bytes([number]) * (number * 40_000) for number in range(40)}
+        for entry_id, body in bodies.items():
+            self.assert_status(self.http.put_entry("disk", entry_id, body), 201)
+        for turn in range(5):
+            self.assert_status(self.http.post("/pools/disk/compact", b""), 202)
+            self.assert_status(self.http.put_entry("disk", "acknowledged", str(turn).encode()), 201, 204)
+            self.daemon.kill()
+            self.daemon.start()
+            self.http = self.new_client(self.daemon)
+            self.assertEqual(self.http.read("disk", "acknowledged").body, str(turn).encode())
+            for entry_id, body in bodies.items():
+                self.assertEqual(self.http.read("disk", entry_id).body, body)
+
+
 class Requests(UpkeepCase):
     config = '[pools.disk]\nkind = "hdf5"\n[pools.fixed]\nkind = "hdf5"\nread_only = true\n'
 
@@ -170,6 +279,13 @@ class Requests(UpkeepCase):
         capabilities = self.http.get("/pools/alpha").json()["capabilities"]
         self.assertEqual((capabilities["compacts"], capabilities["scrubs"]), (False, False))
         self.assertIs(self.http.get("/pools/disk").json()["capabilities"]["scrubs"], True)
+
+    def test_a_file_that_is_only_read_is_not_compacted(self):
+        self.assert_problem(self.http.post("/pools/fixed/compact", b""), 409, "pool-read-only")
+        state = self.state("compact", "fixed")
+        self.assertEqual(state["status"], "error")
+        self.assertEqual(state["error"]["type"], "urn:lailad:problem:pool-read-only")
+        self.assertEqual(state["file"], {"bytes_before": None, "bytes_after": None})
 
     def test_a_file_that_is_only_read_is_looked_at_too(self):
         self.damage(b"a body that will rot", "fixed.h5")
