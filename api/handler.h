@@ -155,10 +155,11 @@ const char *response_get_header(const struct response *response, const char *nam
 
 /* ---- the route table ---- */
 enum body_rule {
-    BODY_REFUSED,   /* a body is 400 */
-    BODY_JSON,      /* collected up to the JSON limit; needs application/json */
-    BODY_COLLECTED, /* collected up to the JSON limit; the handler looks at the type */
-    BODY_STREAMED   /* read by the handler */
+    BODY_REFUSED,    /* a body is 400 */
+    BODY_JSON,       /* collected up to the JSON limit; needs application/json */
+    BODY_MAYBE_JSON, /* the same, or none at all */
+    BODY_COLLECTED,  /* collected up to the JSON limit; the handler looks at the type */
+    BODY_STREAMED    /* read by the handler */
 };
 
 struct route {

@@ -44,6 +44,8 @@ static json_t *capabilities_to_json(const struct pool_capabilities *can) {
         json_put(object, "stores_meta", json_boolean(can->stores_meta)) &&
         json_put(object, "tells_created", json_boolean(can->tells_created)) &&
         json_put(object, "evicts", json_boolean(can->evicts)) &&
+        json_put(object, "compacts", json_boolean(can->compacts)) &&
+        json_put(object, "scrubs", json_boolean(can->scrubs)) &&
         json_put(object, "max_object_bytes", number_or_null(can->max_object_bytes, can->max_object_bytes)) &&
         json_put(object, "max_key_bytes", number_or_null(can->max_key_bytes, can->max_key_bytes)) &&
         json_put(object, "max_parallel", number_or_null(can->max_parallel, can->max_parallel));

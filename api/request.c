@@ -39,7 +39,11 @@ static enum err check_body_head(struct request *request, const struct route *rou
         return request->body_length
                    ? op_fail(&request->op, REASON_INVALID_REQUEST, "no body is expected here")
                    : OK;
+    case BODY_MAYBE_JSON:
     case BODY_JSON:
+        if (route->body == BODY_MAYBE_JSON && request->body_length == 0) {
+            break;
+        }
         if (!headers_is_media(request->io->header(request, "Content-Type"), "application/json")) {
             return op_fail(&request->op, REASON_UNSUPPORTED_MEDIA, "the body must be application/json");
         }
@@ -159,9 +163,13 @@ enum api_step api_peek(struct request *request, struct response *response) {
     return finish_answer(request, response, step);
 }
 
+static bool is_collected(enum body_rule body) {
+    return body == BODY_JSON || body == BODY_MAYBE_JSON || body == BODY_COLLECTED;
+}
+
 enum api_step api_run(struct request *request, struct response *response) {
     enum err err = find_pool(request);
-    if (!err && (request->route->body == BODY_JSON || request->route->body == BODY_COLLECTED)) {
+    if (!err && is_collected(request->route->body)) {
         err = request_collect_body(request, request->api->json_most_bytes);
         if (err == ERR_AGAIN) {
             return API_WAIT;

@@ -24,6 +24,12 @@ enum api_step res_proxy_to_get(struct request *request, struct response *respons
 enum api_step res_proxy_to_set(struct request *request, struct response *response);
 enum api_step res_proxy_to_clear(struct request *request, struct response *response);
 
+/* res_upkeep.c */
+enum api_step res_compact_get(struct request *request, struct response *response);
+enum api_step res_compact_post(struct request *request, struct response *response);
+enum api_step res_scrub_get(struct request *request, struct response *response);
+enum api_step res_scrub_post(struct request *request, struct response *response);
+
 /* res_chain.c */
 enum api_step res_chain_get(struct request *request, struct response *response);
 enum api_step res_chain_replace(struct request *request, struct response *response);

@@ -17,6 +17,8 @@ static const char *const all_query[] = {"all", NULL};
 #define ENTRIES "/pools/{nick}/entries"
 #define PROXY_TO "/pools/{nick}/proxy_to"
 #define POOL "/pools/{nick}"
+#define COMPACT "/pools/{nick}/compact"
+#define SCRUB "/pools/{nick}/scrub"
 #define OPENAPI "/openapi.yaml"
 
 /* clang-format off */
@@ -41,6 +43,12 @@ static const struct route table[] = {
     ROUTE(GET,    POOL,        "getPool",         READ,  REFUSED,   NULL,                res_pool_get,        no_query),
     ROUTE(HEAD,   POOL,        "headPool",        READ,  REFUSED,   NULL,                res_pool_get,        no_query),
     ROUTE(DELETE, POOL,        "unregisterPool",  ADMIN, REFUSED,   NULL,                res_pool_unregister, no_query),
+    ROUTE(GET,    COMPACT,     "getCompaction",   READ,  REFUSED,   NULL,                res_compact_get,     no_query),
+    ROUTE(HEAD,   COMPACT,     "headCompaction",  READ,  REFUSED,   NULL,                res_compact_get,     no_query),
+    ROUTE(POST,   COMPACT,     "compactPool",     ADMIN, MAYBE_JSON, NULL,               res_compact_post,    no_query),
+    ROUTE(GET,    SCRUB,       "getScrub",        READ,  REFUSED,   NULL,                res_scrub_get,       no_query),
+    ROUTE(HEAD,   SCRUB,       "headScrub",       READ,  REFUSED,   NULL,                res_scrub_get,       no_query),
+    ROUTE(POST,   SCRUB,       "scrubPool",       ADMIN, MAYBE_JSON, NULL,               res_scrub_post,      no_query),
     ROUTE(GET,    "/pools",    "listPools",       READ,  REFUSED,   NULL,                res_pools_list,      no_query),
     ROUTE(HEAD,   "/pools",    "headPools",       READ,  REFUSED,   NULL,                res_pools_list,      no_query),
     ROUTE(POST,   "/pools",    "registerPool",    ADMIN, JSON,      NULL,                res_pools_register,  no_query),
@@ -62,6 +70,8 @@ static const struct route table[] = {
     ROUTE(OPTIONS, ENTRIES,       "optionsEntries",    OPEN, REFUSED, NULL, NULL, no_query),
     ROUTE(OPTIONS, PROXY_TO,      "optionsProxyTo",    OPEN, REFUSED, NULL, NULL, no_query),
     ROUTE(OPTIONS, POOL,          "optionsPool",       OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, COMPACT,       "optionsCompaction", OPEN, REFUSED, NULL, NULL, no_query),
+    ROUTE(OPTIONS, SCRUB,         "optionsScrub",      OPEN, REFUSED, NULL, NULL, no_query),
     ROUTE(OPTIONS, "/pools",      "optionsPools",      OPEN, REFUSED, NULL, NULL, no_query),
     ROUTE(OPTIONS, "/chain",      "optionsChain",      OPEN, REFUSED, NULL, NULL, no_query),
     ROUTE(OPTIONS, "/",           "optionsService",    OPEN, REFUSED, NULL, NULL, no_query),

@@ -19,6 +19,7 @@ void pool_init(struct pool *pool, const struct pool_ops *ops, const struct pool_
     MUST(!capabilities->never_blocks || ops->peek);
     MUST(!ops->peek == !ops->peek_meta);
     MUST(!capabilities->evicts || ops->set_cached_evictable);
+    MUST(!(capabilities->compacts || capabilities->scrubs) || (ops->upkeep && ops->upkeep_status));
     pool->ops = ops;
     pool->capabilities = *capabilities;
     pool->settings = settings;
@@ -268,6 +269,27 @@ bool pool_takes_fill(struct pool *pool, uint64_t size_bytes) {
         return false;
     }
     return !pool->ops->takes_fill || pool->ops->takes_fill(pool, size_bytes);
+}
+
+static enum err check_upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind) {
+    const struct pool_capabilities *can = &pool->capabilities;
+    if (kind == UPKEEP_COMPACT ? can->compacts : can->scrubs) {
+        return OK;
+    }
+    return op_fail(op, REASON_UNSUPPORTED, "a %s pool has nothing to %s", pool->ops->kind,
+                   upkeep_kind_word(kind));
+}
+
+enum err pool_upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind, enum upkeep_action action) {
+    enum err err = check_upkeep(pool, op, kind);
+    return pool_sign(pool, op, err ? err : pool->ops->upkeep(pool, op, kind, action));
+}
+
+enum err pool_get_upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                         struct upkeep_status *ret_status) {
+    *ret_status = (struct upkeep_status){0};
+    enum err err = check_upkeep(pool, op, kind);
+    return pool_sign(pool, op, err ? err : pool->ops->upkeep_status(pool, op, kind, ret_status));
 }
 
 bool pool_proves_not_owned(struct pool *pool, const struct id *id) {

@@ -26,6 +26,7 @@
 #include "pools/fence.h"
 #include "pools/id.h"
 #include "pools/settings.h"
+#include "pools/upkeep.h"
 
 #include <stdatomic.h>
 
@@ -44,6 +45,7 @@ struct pool_capabilities {
     bool stores_meta; /* keeps content type, encoding, sha-256 and times of what we write */
     bool tells_created;        /* commit knows whether the entry was new */
     bool evicts;               /* may evict cached copies */
+    bool compacts, scrubs;     /* upkeep.h: which of the two can be asked for */
     uint64_t max_object_bytes; /* 0 = no limit */
     size_t max_key_bytes;      /* of the id as the backend encodes it; 0 = no limit */
     unsigned max_parallel;     /* concurrent slots that make sense; 0 = no limit */
@@ -169,6 +171,12 @@ struct pool_ops {
     bool (*takes_fill)(struct pool *pool, uint64_t size_bytes);
     /* Told when the pool gets or loses a proxy_to: only then may cached copies be evicted. */
     void (*set_cached_evictable)(struct pool *pool, bool evictable);
+    /* With compacts or scrubs. Only begins and steers: never waits for the work. What stands in its way at once is told here (read-only,
+     * poisoned, no room on the disk); the rest shows in the status. */
+    enum err (*upkeep)(struct pool *pool, struct op *op, enum upkeep_kind kind, enum upkeep_action action);
+    /* ret_status comes empty; the caller calls upkeep_status_fini. Never blocks. */
+    enum err (*upkeep_status)(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                              struct upkeep_status *ret_status);
 };
 
 struct pool_stats {
@@ -243,6 +251,11 @@ enum err pool_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) MUS
 void pool_get_status(struct pool *pool, struct pool_status *ret_status);
 void pool_set_cached_evictable(struct pool *pool, bool evictable);
 bool pool_takes_fill(struct pool *pool, uint64_t size_bytes);
+/* ERR_UNSUPPORTED for what the pool has not declared. */
+enum err pool_upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                     enum upkeep_action action) MUST_USE;
+enum err pool_get_upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                         struct upkeep_status *ret_status) MUST_USE;
 bool pool_proves_not_owned(struct pool *pool, const struct id *id);
 const char *pool_state_word(enum pool_state state); /* "ok", "loading", ... */
 

@@ -3,6 +3,7 @@
 
 #include "pools/kinds.h"
 #include "pools/pool_options.h"
+#include "server/hdf5_command.h"
 #include "server/params.h"
 
 #include <stddef.h>
@@ -114,6 +115,8 @@ void args_print_help(void) {
         snprintf(left, sizeof left, "%s %s", flags[i].name, flags[i].value ? flags[i].value : "");
         printf("  %-22s %s\n", left, flags[i].sentence);
     }
+    printf("\nFor the file of an hdf5 pool that no daemon has open:\n\n");
+    hdf5_command_print_help();
     printf("\nSettings of the configuration file, with their defaults (flags beat the environment, which "
            "beats the file):\n\n");
     print_options(params_options, params_count);
@@ -129,5 +132,5 @@ void args_print_help(void) {
         printf("\nkind = \"%s\"\n", kinds_at(i)->name);
         print_options(kinds_at(i)->options, kinds_at(i)->option_count);
     }
-    printf("\nExit status: 0, 1 configuration or start-up failed, 2 wrong usage.\n");
+    printf("\nExit status: 0, 1 configuration, start-up or a command failed, 2 wrong usage.\n");
 }

@@ -1,4 +1,4 @@
-/* main.c - arguments -> configuration -> daemon -> wait for a signal -> drain -> stop.
+/* main.c - arguments -> configuration -> daemon -> wait for a signal -> drain -> stop. `lailad hdf5 ...` is a command of its own instead.
  *
  * All state of the process that is not reachable from main's variables, and where it is set:
  *   the key of the id hash (pools/base/hash.c)     hash_setup, first thing
@@ -9,7 +9,7 @@
  * Signals: SIGTERM and SIGINT drain and end, a second one cuts the drain short. SIGHUP and SIGPIPE are ignored: the configuration
  * is read once.
  *
- * Exit codes: 0 ended as asked, 1 the configuration, the start or the health check failed, 2 usage.
+ * Exit codes: 0 ended as asked, 1 the configuration, the start, the health check or a command failed, 2 usage.
  */
 #include "pools/base/clock.h"
 #include "pools/base/hash.h"
@@ -17,11 +17,13 @@
 #include "pools/base/must.h"
 #include "server/args.h"
 #include "server/daemon.h"
+#include "server/hdf5_command.h"
 #include "server/healthcheck.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -93,6 +95,9 @@ static int serve(struct config *config, const struct daemon_options *options, st
 
 int main(int argc, char **argv) {
     hash_setup();
+    if (argc > 1 && strcmp(argv[1], "hdf5") == 0) {
+        return hdf5_command(argc - 2, argv + 2);
+    }
     struct args args;
     if (!args_parse(argc, argv, &args)) {
         return EXIT_USAGE;

@@ -83,6 +83,7 @@ enum err {
     X(REASON_PROXY_CYCLE, ERR_CONFLICT, "proxy-cycle", "The link would close a cycle")                       \
     X(REASON_FILE_IN_USE, ERR_CONFLICT, "file-in-use", "Another pool uses this file")                        \
     X(REASON_POOL_READ_ONLY, ERR_CONFLICT, "pool-read-only", "The pool is read-only")                        \
+    X(REASON_NOT_RUNNING, ERR_CONFLICT, "not-running", "The work is not under way")                          \
     X(REASON_PRECONDITION_FAILED, ERR_PRECONDITION, "precondition-failed", "A precondition does not hold")   \
     X(REASON_NOT_LOCAL, ERR_PRECONDITION, "not-local", "The named pool does not hold the entry")             \
     X(REASON_TOO_LARGE, ERR_TOO_LARGE, "too-large", "The body is larger than allowed")                       \

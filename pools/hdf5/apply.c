@@ -38,6 +38,7 @@ enum err store_begin_change(struct store *store, struct op *op, bool grows) {
     }
     if (!err) {
         store->dirty = true;
+        store->changed_ns = clock_now_ns();
     }
     return err;
 }
@@ -84,9 +85,11 @@ static enum err place_body(struct store *store, struct store_request *request, h
                            struct placement *ret_placement) {
     struct op *op = request->request.op;
     if (request->reservation) {
-        if (request->reservation->file != store->file ||
-            request->reservation->generation != store->file->generation) {
-            return op_fail(op, REASON_BUSY, "the file was copied or reset meanwhile: send the entry again");
+        if (request->reservation->lost.reason) {
+            return op_adopt(op, &request->reservation->lost);
+        }
+        if (request->reservation->file != store->file) {
+            return op_fail(op, REASON_BUSY, "the file was copied meanwhile: send the entry again");
         }
         h5_file_note_body(store->file, request->reservation->placement.offset, request->length);
         *ret_dataset = request->reservation->dataset;
@@ -137,6 +140,7 @@ static enum err link_put(struct store *store, struct store_request *request, str
     }
     request->existed = old != NULL;
     request->version = version_ref(version);
+    store_note_change(store, target);
     index_stage(&store->index, target, STEAL(version));
     return OK;
 }
@@ -257,7 +261,7 @@ static enum err reserve(struct store *store, struct store_request *request) {
     if (err) {
         return err;
     }
-    struct reservation *reservation = malloc(sizeof *reservation);
+    struct reservation *reservation = calloc(1, sizeof *reservation);
     if (!reservation) {
         return op_no_memory(op);
     }
@@ -269,7 +273,6 @@ static enum err reserve(struct store *store, struct store_request *request) {
     }
     h5_file_lend(store->file, reservation->placement.offset, reservation->placement.length);
     reservation->file = h5_file_ref(store->file);
-    reservation->generation = store->file->generation;
     LIST_INSERT_HEAD(&store->reservations, reservation, in_reservations);
     request->reservation = reservation;
     return OK;
@@ -289,7 +292,8 @@ static enum err look_up(struct store *store, struct store_request *request) {
 /* The digest of a body that had none, or whose attribute another writer left behind. */
 static enum err learn(struct store *store, struct store_request *request) {
     version_learn(request->version, request->sha256);
-    if (!request->id || store_check_writable(store, request->request.op)) {
+    bool in_place = store->file->marked && !store->file->convertible;
+    if (!request->id || !in_place || store_check_writable(store, request->request.op)) {
         return OK; /* kept for as long as the file is open */
     }
     const struct record *record = index_find(&store->index, request->id);
@@ -301,7 +305,21 @@ static enum err learn(struct store *store, struct store_request *request) {
     if (!err) {
         err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
     }
-    return err ? err : attributes_write_sha256(dataset, request->request.op, request->sha256);
+    if (!err) {
+        store_note_change(store, record);
+        err = attributes_write_sha256(dataset, request->request.op, request->sha256);
+    }
+    return err;
+}
+
+/* Marked first: no read makes it hot again once it is cool. */
+static enum err quarantine(struct store *store, struct store_request *request) {
+    const struct record *record = index_find(&store->index, request->id);
+    request->existed = record && atomic_load(&record->version) == request->version;
+    atomic_store(&request->version->damaged, true);
+    atomic_store(&request->version->verified, false);
+    index_cool(&store->index, request->version);
+    return OK;
 }
 
 static enum err perform(struct store *store, struct store_request *request) {
@@ -326,6 +344,10 @@ static enum err perform(struct store *store, struct store_request *request) {
         return look_up(store, request);
     case STORE_LEARN:
         return learn(store, request);
+    case STORE_QUARANTINE:
+        return quarantine(store, request);
+    case STORE_EXPORT:
+        return store_export(store, op, request->path);
     }
     must_fail("a request has an action", __FILE__, __LINE__);
 }

@@ -64,6 +64,7 @@ static bool turn(struct commit *commit, uint64_t *idle_due_ns) {
     if (!STAILQ_EMPTY(&batch) || poked) {
         commit->ops->run_batch(commit->context, &batch);
         finish(commit, &batch);
+        commit->ops->run_between(commit->context);
         *idle_due_ns = 0;
         return true;
     }

@@ -40,7 +40,9 @@ struct commit_ops {
     void (*begin)(void *context);
     /* Sets every request's result. The batch may be empty: then somebody poked. */
     void (*run_batch)(void *context, struct request_batch *batch);
-    /* The same for urgent requests only, from within one of the other functions. */
+    /* After each batch, its callers are awake: a short piece of work that must go on under any traffic. */
+    void (*run_between)(void *context);
+    /* The same as run_batch, for urgent requests only, from within one of the other functions. */
     void (*run_urgent)(void *context, struct request_batch *batch);
     /* A slice of background work while nobody waits. Returns in how many ns it wants to be called again unless a request comes
      * first: 0 = at once, COMMIT_NO_WORK = there is none left. */

@@ -62,8 +62,8 @@ static enum err join(struct op *op, const struct pool_environment *environment, 
     if (!path[0] || length < 0 || length >= PATH_MAX) {
         return fail_long(op);
     }
-    if (ends_in(path, STORE_CONVERT_SUFFIX)) {
-        return op_fail(op, REASON_INVALID_CONFIG, "path must not end in " STORE_CONVERT_SUFFIX);
+    if (ends_in(path, STORE_COMPACT_SUFFIX)) {
+        return op_fail(op, REASON_INVALID_CONFIG, "path must not end in " STORE_COMPACT_SUFFIX);
     }
     return OK;
 }

@@ -22,6 +22,7 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     file->writable = !options->read_only;
     int create = options->create && !options->read_only ? O_CREAT : 0;
     create |= options->replace ? O_NOFOLLOW : 0;
+    create |= options->exclusive ? O_EXCL : 0;
     file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, 0666);
     if (file->fd < 0 && file->writable && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         file->writable = false;
@@ -31,6 +32,7 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     }
     if (file->fd < 0) {
         const char *what = errno == ENOENT                      ? "the file or its directory does not exist"
+                           : errno == EEXIST                    ? "there is a file already"
                            : errno == EACCES                    ? "this process may not open the file"
                            : errno == EISDIR                    ? "the path is a directory"
                            : errno == ENOSPC || errno == EDQUOT ? "the disk is full"
@@ -216,7 +218,6 @@ enum err h5_file_roll_back(struct h5_file *file, struct op *op, uint64_t keep_en
     }
     if (!err) {
         shadow_raise_end(file->shadow, keep_end);
-        file->generation++;
         file->ready_bytes = file->ready_bytes == UINT64_MAX ? UINT64_MAX : 0;
     }
     return err;

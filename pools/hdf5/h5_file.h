@@ -32,8 +32,6 @@ struct h5_file {
     hid_t body_layout; /* dataset.c: made for the first body, costs a fifth of one */
     int fd;
     struct shadow *shadow; /* NULL = a copy in the making */
-    unsigned
-        generation; /* how often it went back to its last commit: ids of the library from before are dead */
     bool writable;
     bool ordered;     /* the root group has an index by creation order */
     bool plain;       /* addresses and lengths of 8 bytes, from the file's first byte: object_header.h */
@@ -49,9 +47,10 @@ struct h5_file {
 
 struct h5_file_options {
     bool read_only;
-    bool create;  /* when it is missing or empty */
-    bool replace; /* and emptied first, once its lock is ours; never through a symbolic link */
-    bool copy;    /* a copy in the making */
+    bool create;    /* when it is missing or empty */
+    bool exclusive; /* it must not be there yet */
+    bool replace;   /* and emptied first, once its lock is ours; never through a symbolic link */
+    bool copy;      /* a copy in the making */
 };
 
 /* ERR_CONFLICT (REASON_FILE_IN_USE), ERR_UNAVAILABLE (REASON_POOL_FAILED) with a sentence that names no path. */

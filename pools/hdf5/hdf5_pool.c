@@ -35,6 +35,16 @@ static const struct option options[] = {
      .default_text = "16MiB",
      .sentence =
          "Memory for small entries read lately, which are then served without a look at the file. 0 = none."},
+    {.name = "compact_ratio",
+     .type = OPTION_COUNT,
+     .default_text = "2",
+     .sentence =
+         "The file is compacted by itself when it is so many times the size of what is in it and nobody has "
+         "written for a while. 0 or 1 = only when asked for."},
+    {.name = "compact_min_bytes",
+     .type = OPTION_BYTES,
+     .default_text = "64MiB",
+     .sentence = "A smaller file is compacted only when asked for."},
     {.name = "read_only", .type = OPTION_FLAG, .default_text = "false", .sentence = "Never change the file."},
 };
 
@@ -48,6 +58,8 @@ static const struct pool_capabilities capabilities = {
     .stores_meta = true,
     .tells_created = true,
     .evicts = true,
+    .compacts = true,
+    .scrubs = true,
 };
 
 struct hdf5_pool {
@@ -216,6 +228,15 @@ static void set_cached_evictable(struct pool *pool, bool evictable) {
     atomic_store(&store_of(pool)->evictable, evictable);
 }
 
+static enum err upkeep(struct pool *pool, struct op *op, enum upkeep_kind kind, enum upkeep_action action) {
+    return store_upkeep(store_of(pool), op, kind, action);
+}
+
+static enum err upkeep_status(struct pool *pool, struct op *op, enum upkeep_kind kind,
+                              struct upkeep_status *ret_status) {
+    return work_look(&store_of(pool)->work[kind], op, ret_status);
+}
+
 static void close_pool(struct pool *pool) {
     struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
     store_close(self->store);
@@ -240,6 +261,8 @@ static const struct pool_ops ops = {
     .proves_not_owned = proves_not_owned,
     .takes_fill = takes_fill,
     .set_cached_evictable = set_cached_evictable,
+    .upkeep = upkeep,
+    .upkeep_status = upkeep_status,
 };
 
 /* ---- opening ---- */
@@ -255,7 +278,9 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
         .limits = {.max_bytes = settings_number(settings, "max_bytes"),
                    .max_entries = settings_number(settings, "max_entries"),
                    .max_file_bytes = settings_number(settings, "max_file_bytes"),
-                   .hot_max_bytes = settings_number(settings, "hot_max_bytes")},
+                   .hot_max_bytes = settings_number(settings, "hot_max_bytes"),
+                   .compact_ratio = settings_number(settings, "compact_ratio"),
+                   .compact_min_bytes = settings_number(settings, "compact_min_bytes")},
     };
     struct hdf5_pool *self = calloc(1, sizeof *self);
     if (!self) {

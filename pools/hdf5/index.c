@@ -88,7 +88,7 @@ void index_keep_hot(struct index *index, const struct id *id, struct version *ve
     unsigned count = 0;
     mutex_lock(&index->mutex);
     const struct record *record = find_shown_locked(index, id);
-    if (record && atomic_load(&record->version) == version) {
+    if (record && atomic_load(&record->version) == version && !atomic_load(&version->damaged)) {
         bool was_resident = version->is_resident;
         residents_leave(&index->residents, version);
         count = hot_keep(&index->hot, version, entry, fallen);
@@ -105,6 +105,12 @@ void index_keep_hot(struct index *index, const struct id *id, struct version *ve
     while (count) {
         entry_unref(entries[--count]);
     }
+}
+
+void index_cool(struct index *index, struct version *version) {
+    mutex_lock(&index->mutex);
+    hot_cool(&index->hot, version);
+    mutex_unlock(&index->mutex);
 }
 
 /* ---- versions, made where they are wanted ---- */
@@ -173,12 +179,12 @@ void index_install(struct index *index, struct record *record, struct version *t
     version_drop(old);
 }
 
-/* One that is used, or was since it was last passed over, stays. So does a digest that is nowhere else, for as long as its entry
- * does: its version leaves the queue. False when there is nothing to forget any more. */
+/* One that is used, or was since it was last passed over, stays. So does what is noted nowhere else, a digest or that the body is
+ * damaged, for as long as its entry does: the version leaves the queue. False when there is nothing to forget any more. */
 static bool trim_one_locked(struct index *index, struct version **ret_forgotten) {
     struct version *version = residents_take_surplus(&index->residents);
     *ret_forgotten = NULL;
-    if (!version || atomic_load(&version->has_learned)) {
+    if (!version || atomic_load(&version->has_learned) || atomic_load(&version->damaged)) {
         return version != NULL;
     }
     struct record *record = version->record;

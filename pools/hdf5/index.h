@@ -93,6 +93,8 @@ void index_look_hot(struct index *index, const struct id *id, struct sight *ret_
                     struct entry **ret_entry);
 /* The entry was read from the version: it becomes hot, if the version is still shown. */
 void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry);
+/* The version is marked as damaged: its entry is not served from memory any more. */
+void index_cool(struct index *index, struct version *version);
 /* Of what a version can be made without the store's thread: a reference to the file, and what it must turn out to be. False = by the
  * store's thread only. */
 bool index_source(struct index *index, const struct id *id, struct h5_file **ret_file,
@@ -141,7 +143,7 @@ void index_rename(struct index *index, struct record *record, uint64_t address);
 void index_resolve(struct index *index, struct record *record, const struct facts *facts);
 /* It cannot be resolved: the load goes on without it. */
 void index_put_aside(struct index *index, struct record *record);
-/* The same entry in another file: what was known of its body is not any more. Otherwise as above. */
+/* The same entry in another file, whose headers are on the disk: what was known of its body is not any more. Otherwise as above. */
 void index_move(struct index *index, struct record *record, const struct facts *facts);
 /* The version of what is shown, in place of one that told nothing. */
 void index_install(struct index *index, struct record *record, struct version *take_version);

@@ -270,7 +270,7 @@ void index_resolve(struct index *index, struct record *record, const struct fact
 }
 
 void index_move(struct index *index, struct record *record, const struct facts *facts) {
-    change(index, record, facts, false);
+    change(index, record, facts, true);
 }
 
 void index_rename(struct index *index, struct record *record, uint64_t address) {

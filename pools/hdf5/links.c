@@ -131,6 +131,7 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
         return err;
     }
     keep_held(store, held);
+    store_note_change(store, record);
     index_stage(&store->index, record, NULL);
     return OK;
 }

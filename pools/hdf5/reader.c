@@ -118,9 +118,21 @@ static enum err read_whole(struct hdf5_reader *reader, struct op *op) {
                : op_no_memory(op);
 }
 
+/* What a scrub has found damaged. */
+static enum err refuse_damaged(struct hdf5_reader *reader, struct op *op) {
+    if (reader->version->hold == HOLD_CACHED) {
+        drop_copy(reader);
+        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
+    }
+    return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
+}
+
 /* What has to happen before the first byte. */
 static enum err prepare(struct hdf5_reader *reader, struct op *op, bool all) {
     const struct version *version = reader->version;
+    if (atomic_load(&version->damaged)) {
+        return refuse_damaged(reader, op);
+    }
     bool verified = atomic_load(&version->verified);
     bool one_piece = version_in_one_piece(version);
     bool small = version->length <= READER_WHOLE_BYTES;

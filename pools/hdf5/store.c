@@ -23,7 +23,20 @@ static uint64_t run_idle(void *context) {
             store, &op); /* a failure has been taken back, or poisoned the store, and is told from there */
         return 0;
     }
-    return store_load_slice(store) ? 0 : store_rest(store, now_ns);
+    if (store_load_slice(store)) {
+        return 0;
+    }
+    uint64_t slice_ns = store_compact_slice(store, true);
+    if (slice_ns != COMMIT_NO_WORK) {
+        return slice_ns;
+    }
+    uint64_t rest_ns = store_rest(store, now_ns);
+    uint64_t compact_ns = store_compact_if_due(store, now_ns);
+    return rest_ns < compact_ns ? rest_ns : compact_ns;
+}
+
+static void run_between(void *context) {
+    (void)store_compact_slice(context, false);
 }
 
 /* The mark says that only we wrote, when that is so, or when every digest has been compared since. */
@@ -50,6 +63,7 @@ static void close_everything(void *context) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
+    store_compact_stop(store, NULL);
     (void)store_settle(store, &op);
     store_let_all_go(store);
     mark_closed(store);
@@ -60,6 +74,7 @@ static const struct commit_ops commit_ops = {
     .begin = store_scan,
     .run_batch = store_run_batch,
     .run_urgent = store_run_urgent,
+    .run_between = run_between,
     .run_idle = run_idle,
     .end = close_everything,
 };
@@ -81,10 +96,11 @@ static enum err settle_writable(struct store *store, struct op *op, bool read_on
         return err;
     }
     bool too_large = file->convertible && bytes > STORE_CONVERT_MOST_BYTES;
+    atomic_store(&store->copyable, file->writable);
     atomic_store(&store->writable, file->writable && !too_large);
     snprintf(store->reason, sizeof store->reason, "%.250s%s",
              read_only ? "the pool is configured read_only: set it to false to write" : file->reason,
-             too_large ? "; convert it with h5repack --low=1" : "");
+             too_large ? "; compact the pool to convert it" : "");
     return OK;
 }
 
@@ -100,6 +116,9 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     cond_init(&store->loading);
     index_init(&store->index, options->limits.hot_max_bytes);
     commit_init(&store->commit, &commit_ops, store);
+    for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
+        work_init(&store->work[kind]);
+    }
     SLIST_INIT(&store->released);
     SLIST_INIT(&store->undo);
     LIST_INIT(&store->reservations);
@@ -119,6 +138,9 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     }
     store->ours = store->file->marked;
     index_set_file(&store->index, store->file);
+    if (store->file->writable) {
+        store_drop_leftover(store);
+    }
     err = settle_writable(store, op, options->read_only);
     if (err) {
         return err;
@@ -138,6 +160,7 @@ void store_close(struct store *store) {
     if (!store) {
         return;
     }
+    store_end_upkeep(store);
     if (store->commit.started) {
         commit_stop(&store->commit);
     } else {
@@ -147,6 +170,9 @@ void store_close(struct store *store) {
     store_forget_undo(store);
     index_fini(&store->index);
     h5_file_unref(store->file);
+    for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
+        work_fini(&store->work[kind]);
+    }
     cond_fini(&store->loading);
     mutex_fini(&store->mutex);
     free(store->window);

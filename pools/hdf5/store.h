@@ -19,7 +19,8 @@
  * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
  * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
  *
- * Files: store.c life and requests, apply.c a batch, settle.c its end, undo.c back to the last commit, links.c names and held datasets, room.c limits and eviction, load.c the scan, convert.c old files.
+ * Files: store.c life and requests, apply.c a batch, settle.c its end, undo.c back to the last commit, links.c names and held datasets, room.c limits and
+ * eviction, load.c the scan, compact*.c copies of the file (compact.h), upkeep.c and scrub.c work in the background.
  */
 #ifndef POOLS_HDF5_STORE_H
 #define POOLS_HDF5_STORE_H
@@ -28,15 +29,16 @@
 #include "pools/hdf5/dataset.h"
 #include "pools/hdf5/h5_file.h"
 #include "pools/hdf5/index.h"
+#include "pools/hdf5/work.h"
 
 /* A dataset without a name whose body its owner writes with h5_file_pwrite. */
 struct reservation {
     SLIST_ENTRY(reservation) in_released;
     LIST_ENTRY(reservation) in_reservations; /* the store's thread */
     struct h5_file *file;                    /* one reference */
-    unsigned generation;                     /* of the file: of an older one, the dataset is lost */
     hid_t dataset;
     struct placement placement;
+    struct fault lost; /* why it is, if so */
 };
 SLIST_HEAD(reservation_list, reservation);
 LIST_HEAD(live_reservations, reservation);
@@ -52,10 +54,13 @@ STAILQ_HEAD(held_queue, held);
 struct store_limits {
     uint64_t max_bytes, max_entries, max_file_bytes; /* 0 = none */
     uint64_t hot_max_bytes;                          /* hot.h; 0 = keeps none */
+    uint64_t
+        compact_ratio; /* the file is compacted by itself when it is so many times what is live; below 2 = never */
+    uint64_t compact_min_bytes; /* and at least so large */
 };
 
 struct store {
-    struct h5_file *file; /* changed by the thread only, in convert.c */
+    struct h5_file *file; /* changed by the thread only, in compact_switch.c */
     char *path;
     struct index index;
     struct commit commit;
@@ -65,6 +70,8 @@ struct store {
     atomic_bool loaded;
     bool ours; /* the file bears our mark; set at open */
     atomic_bool poisoned;
+    atomic_bool copyable;          /* a copy may take its place: everything but a file that is only read */
+    atomic_bool compact_wanted;    /* a compaction is under way, or to be begun */
     atomic_bool writable;          /* the file, or a copy that a first write makes of it */
     atomic_uint_fast64_t foreign;  /* links that are no entries */
     atomic_uint_fast64_t expected; /* links there were at open: about as many entries */
@@ -72,6 +79,8 @@ struct store {
     struct cond loading;           /* signalled when names_complete, loaded or poisoned came true */
     char reason[OP_DETAIL_BYTES];  /* why poisoned or read-only */
     struct reservation_list released;
+    pthread_t scrub_thread; /* to be joined when scrub_began */
+    bool scrub_began;
     /* The thread only */
     hid_t link_list;     /* how links are made */
     bool dirty;          /* something has not been committed */
@@ -81,12 +90,17 @@ struct store {
     struct fault taken_back;
     SLIST_HEAD(, undo) undo; /* undo.c */
     struct live_reservations reservations;
-    uint64_t rest_due_ns;       /* when the file is to be brought up to date; 0 = not yet known */
-    uint64_t copies_due_ns;     /* when copies that are shown already must be; 0 = there are none */
-    struct fault convert_fault; /* why the last conversion failed */
-    uint64_t convert_again_ns;  /* not before; monotonic */
+    struct compaction *compaction; /* compact.h; NULL = none */
+    uint64_t changed_ns;           /* when the file was last written to; 0 = not since it was opened */
+    uint64_t compacted_bytes;      /* the size after the last compaction */
+    uint64_t compact_again_ns;     /* by itself not before */
+    uint64_t rest_due_ns;          /* when the file is to be brought up to date; 0 = not yet known */
+    uint64_t copies_due_ns;        /* when copies that are shown already must be; 0 = there are none */
+    struct fault convert_fault;    /* why the last conversion failed */
+    uint64_t convert_again_ns;     /* not before; monotonic */
     struct held_queue new_held, held;
     struct window *window; /* load.c: while it goes through the file; NULL when there was no memory for it */
+    struct work work[UPKEEP_KINDS]; /* by enum upkeep_kind */
 };
 
 enum store_action {
@@ -95,7 +109,9 @@ enum store_action {
     STORE_REMOVE_MANY, /* ids -> removed */
     STORE_RESERVE,     /* kind, length -> reservation */
     STORE_LOOKUP,      /* id -> version, NULL = absent */
-    STORE_LEARN        /* version, sha256; id when it must be written to the file too */
+    STORE_LEARN, /* version, sha256; id when it shall be written to the file too, if that is one of ours */
+    STORE_QUARANTINE, /* id, version -> existed: it was still this one */
+    STORE_EXPORT      /* path */
 };
 
 struct store_request {
@@ -112,6 +128,7 @@ struct store_request {
     struct version *version;         /* out: one reference */
     const uint8_t *sha256;
     const struct listing *ids;
+    const char *path;
     uint64_t removed;
     bool existed;
     bool changed;        /* the commit decides about its result */
@@ -147,6 +164,15 @@ enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) M
 enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns);
 void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 
+/* upkeep.c: pool_ops' slots. */
+enum err store_upkeep(struct store *store, struct op *op, enum upkeep_kind kind,
+                      enum upkeep_action action) MUST_USE;
+/* At the close: tells all upkeep to stop, and waits for it. */
+void store_end_upkeep(struct store *store);
+/* scrub.c: after work_steer said so. A failure shows in the work. */
+void store_scrub_begin(struct store *store);
+void store_scrub_join(struct store *store);
+
 /* ---- the thread ---- */
 void store_run_batch(void *context, struct request_batch *batch);  /* apply.c: commit_ops.run_batch */
 void store_run_urgent(void *context, struct request_batch *batch); /* apply.c: commit_ops.run_urgent */
@@ -179,6 +205,8 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
                     struct version *old) MUST_USE;
 /* Unlinks a record's dataset, holds it and stages the removal. */
 enum err store_unlink(struct store *store, struct op *op, struct record *record) MUST_USE;
+/* compact_work.c: before a change of what the index shows is staged. */
+void store_note_change(struct store *store, const struct record *record);
 /* Must come before any change of the file. What only removes does not ask for room on the disk. */
 enum err store_begin_change(struct store *store, struct op *op, bool grows) MUST_USE;
 
@@ -202,8 +230,22 @@ enum err store_find(struct store *store, struct op *op, const struct id *id,
                     struct record **ret_record) MUST_USE;
 
 /* What the name of a copy under way ends in: no pool's file may. */
-#define STORE_CONVERT_SUFFIX ".lailad-convert"
-/* convert.c: the store goes on in a copy of its file that can be written; the original stays beside it. A failure is
+#define STORE_COMPACT_SUFFIX ".lailad-compact"
+/* compact_work.c. Sets a compaction off that work_steer began; any thread. What stands in the way ends it. */
+enum err store_compact_begin(struct store *store, struct op *op) MUST_USE;
+/* A piece of a compaction, if there is one; in how many ns to come again. idle = nobody waits. */
+uint64_t store_compact_slice(struct store *store, bool idle);
+/* What was copied counts for nothing. why NULL = the pool is closed. */
+void store_compact_stop(struct store *store, const struct fault *why);
+/* The file went back to an earlier state: a compaction under way gives up at its next step. */
+void store_compact_spoil(struct store *store, const struct fault *why);
+/* Begins one when the file has become too large; in how many ns to come again. Nobody waits. */
+uint64_t store_compact_if_due(struct store *store, uint64_t now_ns);
+/* A plain file of all entries, journal-free, where none is yet. */
+enum err store_export(struct store *store, struct op *op, const char *path) MUST_USE;
+/* At opening, under the file's lock: what a crash left beside it. */
+void store_drop_leftover(const struct store *store);
+/* The store goes on in a copy of its file that can be written; the original stays beside it. A failure is
  * remembered and told again for STORE_CONVERT_PAUSE_NS instead of a new copy for every write. */
 enum err store_convert(struct store *store, struct op *op) MUST_USE;
 /* What is converted without being asked. */

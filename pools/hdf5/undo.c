@@ -86,13 +86,14 @@ static enum err put_back(struct store *store, struct op *op, struct undo *undo) 
     return OK;
 }
 
-static void close_dead_ids(struct store *store) {
+static void close_dead_ids(struct store *store, const struct fault *why) {
     STAILQ_CONCAT(&store->held, &store->new_held);
     store_let_all_go(store);
     struct reservation *reservation;
     LIST_FOREACH(reservation, &store->reservations, in_reservations) {
         h5_close(reservation->dataset);
         reservation->dataset = H5I_INVALID_HID;
+        reservation->lost = *why;
     }
 }
 
@@ -113,6 +114,7 @@ void store_roll_back(struct store *store, const struct fault *why) {
     log_line(LOG_WARNING, "hdf5", "changes of a pool are taken back: %s", why->detail);
     store->taken_back = *why;
     store->must_roll_back = false;
+    store_compact_spoil(store, why);
     h5_file_discard(store->file);
     index_unstage(&store->index);
     enum err err = OK;
@@ -121,7 +123,7 @@ void store_roll_back(struct store *store, const struct fault *why) {
         err = err ? err : put_back(store, &op, undo);
     }
     store_forget_undo(store);
-    close_dead_ids(store);
+    close_dead_ids(store, why);
     enum err rolled = h5_file_roll_back(store->file, &op, end_of_reservations(store));
     store->generation++;
     store->dirty = false;

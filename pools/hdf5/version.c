@@ -26,6 +26,7 @@ struct version *version_new(struct h5_file *file, const struct placement *placem
     atomic_init(&version->verified, false);
     atomic_init(&version->touched, false);
     atomic_init(&version->retired, false);
+    atomic_init(&version->damaged, false);
     atomic_init(&version->has_learned, false);
     version->kind = (uint8_t)placement->kind;
     version->hold = (uint8_t)from->hold;

@@ -36,6 +36,7 @@ struct version {
     atomic_bool verified;    /* the body was compared with sha256, or written, since the file was opened */
     atomic_bool touched;     /* read since the eviction hand last passed */
     atomic_bool retired;     /* the store waits for the last reader */
+    atomic_bool damaged;     /* quarantined: the body was found not to match its digest (scrub.c) */
     atomic_bool has_learned; /* `learned` is set and counts instead of sha256 */
     uint8_t kind;
     uint8_t hold;

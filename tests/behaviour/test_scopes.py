@@ -160,7 +160,8 @@ class WithToken(ScopeCase):
                 self.assertIn(answer.status, operation.statuses)
                 self.assertIsNone(answer.header("WWW-Authenticate"))
                 if operation.method in ("GET", "HEAD"):
-                    self.assertLess(answer.status, 400, f"{answer}")
+                    upkeep = operation.path.endswith(("/compact", "/scrub"))  # 501: the pool lives in memory
+                    self.assertEqual(answer.status >= 400, upkeep, f"{answer}")
 
     def test_open_routes_ask_nobody(self):
         daemon = self.scene(TOKEN)

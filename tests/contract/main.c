@@ -21,8 +21,8 @@ int main(int argc, char **argv) {
         return EXIT_SKIPPED;
     }
     Suite *suite = suite_create(argv[1]);
-    TCase *cases[] = {cases_bodies(), cases_reads(), cases_writes(), cases_ids(),
-                      cases_list(),   cases_fills(), cases_limits(), cases_threads()};
+    TCase *cases[] = {cases_bodies(), cases_reads(),  cases_writes(),  cases_ids(),   cases_list(),
+                      cases_fills(),  cases_limits(), cases_threads(), cases_upkeep()};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         tcase_add_checked_fixture(cases[i], fixture_setup, fixture_teardown);
         tcase_set_timeout(cases[i], 120);

@@ -112,6 +112,7 @@ TCase *cases_limits(void);
 TCase *cases_list(void);
 TCase *cases_reads(void);
 TCase *cases_threads(void);
+TCase *cases_upkeep(void);
 TCase *cases_writes(void);
 
 #endif

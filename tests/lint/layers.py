@@ -9,16 +9,17 @@ import re
 from source import Finding, is_c, read
 
 # What a backend sees of the house: the contract, and what the contract is made of.
-CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings")]
+CONTRACT = [f"pools/{name}.h" for name in ("condition", "entry", "fence", "id", "pool", "settings", "upkeep")]
 BASE = ["pools/base/*.h"]
 # The storage domain as api/ and server/ see it: no backend, none of the chain's insides.
-DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("kinds", "pool_options", "registry", "secret_names", "state")] + [
+DOMAIN = CONTRACT + BASE + [f"pools/{name}.h" for name in ("hdf5_tool", "kinds", "pool_options", "registry", "secret_names", "state")] + [
     f"pools/chain/{name}.h" for name in ("chain", "expr", "wiring")]
 
 PROJECT = [
     ("pools/base/*", BASE),
     ("pools/memory/*", ["pools/memory/*.h"] + CONTRACT + BASE),
     ("pools/hdf5/vfd/*", ["pools/hdf5/vfd/*.h"] + BASE),
+    ("pools/hdf5/tool.c", ["pools/hdf5_tool.h", "pools/hdf5/*.h", "pools/hdf5/vfd/*.h"] + CONTRACT + BASE),
     ("pools/hdf5/*", ["pools/hdf5/*.h", "pools/hdf5/vfd/*.h"] + CONTRACT + BASE),
     ("pools/object_store/*", ["pools/object_store/*.h"] + CONTRACT + BASE),
     ("pools/s3/*", ["pools/s3/*.h", "pools/object_store/*.h"] + CONTRACT + BASE),
@@ -32,6 +33,7 @@ PROJECT = [
     ("pools/fence.*", CONTRACT + BASE),
     ("pools/id.*", CONTRACT + BASE),
     ("pools/settings.*", CONTRACT + BASE),
+    ("pools/upkeep.*", CONTRACT + BASE),
     ("pools/*", ["pools/*.h"] + BASE),
     ("api/*", ["api/*.h"] + DOMAIN),
     ("server/*", ["server/*.h", "api/*.h"] + DOMAIN),

@@ -53,10 +53,13 @@ def resolve(document, node):
 
 
 def body_rule(operation):
-    content = operation.get("requestBody", {}).get("content", {})
+    body = operation.get("requestBody", {})
+    content = body.get("content", {})
     if not content:
         return "none"
-    return "json" if set(content) == {"application/json"} else "any"
+    if set(content) != {"application/json"}:
+        return "any"
+    return "json" if body.get("required") else "maybe-json"
 
 
 def described(document):

@@ -11,8 +11,11 @@
 int main(void) {
     static const char *const scopes[] = {
         [SCOPE_OPEN] = "open", [SCOPE_READ] = "read", [SCOPE_WRITE] = "write", [SCOPE_ADMIN] = "admin"};
-    static const char *const bodies[] = {
-        [BODY_REFUSED] = "none", [BODY_JSON] = "json", [BODY_COLLECTED] = "any", [BODY_STREAMED] = "any"};
+    static const char *const bodies[] = {[BODY_REFUSED] = "none",
+                                         [BODY_JSON] = "json",
+                                         [BODY_MAYBE_JSON] = "maybe-json",
+                                         [BODY_COLLECTED] = "any",
+                                         [BODY_STREAMED] = "any"};
     size_t count = 0;
     const struct route *routes = routes_table(&count);
     for (size_t i = 0; i < count; i++) {

@@ -127,7 +127,7 @@ START_TEST(the_first_write_converts_a_laila_file) {
     ck_assert_int_eq(size_of("p.h5.original"), -1);
     put_text(fixture.pool, "new", "1");
     ck_assert_int_eq(size_of("p.h5.original"), size);
-    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), -1);
+    ck_assert_int_eq(size_of(".p.h5.lailad-compact"), -1);
     expect_text(fixture.pool, "new", "1");
     ck_assert_uint_eq(expect_laila_entries(), count);
     fixture_reopen(&fixture, NULL);
@@ -328,21 +328,21 @@ static void write_text(const char *name, const char *text) {
 START_TEST(a_conversion_touches_no_file_of_others) {
     make_awkward_file(true);
     write_text("p.h5.new", "somebody's");
-    write_text(".p.h5.lailad-convert", "left by a crash, or being written");
-    char *path = fixture_path(&fixture, ".p.h5.lailad-convert");
+    write_text(".p.h5.lailad-compact", "left by a crash, or being written");
+    char *path = fixture_path(&fixture, ".p.h5.lailad-compact");
     int fd = open(path, O_RDONLY);
     free(path);
     ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
     fixture_reopen(&fixture, NULL);
     ck_assert_int_eq(put_as(fixture.pool, "new", "1", 1, HOLD_OWNED, NULL, NULL, NULL), ERR_CONFLICT);
-    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), 33); /* not emptied, not unlinked */
+    ck_assert_int_eq(size_of(".p.h5.lailad-compact"), 33); /* not emptied, not unlinked */
     close(fd);
     fixture_reopen(&fixture, NULL);
     put_text(fixture.pool, "new", "1");
     expect_text(fixture.pool, "old", "0123456789");
     ck_assert_int_eq(size_of("p.h5.new"), 10);
-    ck_assert_int_eq(size_of(".p.h5.lailad-convert"), -1);
-    static const char *const reserved[] = {"path=.q.h5.lailad-convert", NULL};
+    ck_assert_int_eq(size_of(".p.h5.lailad-compact"), -1);
+    static const char *const reserved[] = {"path=.q.h5.lailad-compact", NULL};
     struct op op;
     struct pool *pool = NULL;
     ck_assert_int_eq(fixture_try_open(&fixture, &op, reserved, &pool), ERR_INVALID);

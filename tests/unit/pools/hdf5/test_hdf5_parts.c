@@ -91,12 +91,21 @@ static uint64_t run_idle(void *context) {
     return COMMIT_NO_WORK;
 }
 
+static void run_between(void *context) {
+    (void)context;
+}
+
 static void end(void *context) {
     struct storage *storage = context;
     storage->ended = true;
 }
 
-static const struct commit_ops commit_ops = {begin, run_batch, run_batch, run_idle, end};
+static const struct commit_ops commit_ops = {.begin = begin,
+                                             .run_batch = run_batch,
+                                             .run_between = run_between,
+                                             .run_urgent = run_batch,
+                                             .run_idle = run_idle,
+                                             .end = end};
 
 static void start(struct storage *storage) {
     *storage = (struct storage){0};

@@ -1,0 +1,197 @@
+/* compact_switch.c - a whole copy takes the place of the file, or is put down as a file of its own. See compact.h.
+ *
+ * Up to the rename the old file is the pool, afterwards the copy is: both are synced before, so a crash on either side
+ * finds a whole file under the path. Readers under way finish in the old file, which their versions keep open.
+ */
+#include "pools/hdf5/compact.h"
+
+#include "pools/base/clock.h"
+#include "pools/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_ORIGINALS 100
+
+/* ---- the names ---- */
+/* *ret_kept is its second name. */
+static enum err keep_original_name(struct op *op, const char *path, char ret_kept[PATH_MAX]) {
+    for (int i = 0; i < MOST_ORIGINALS; i++) {
+        char number[8] = "";
+        if (i) {
+            snprintf(number, sizeof number, ".%d", i);
+        }
+        int length = snprintf(ret_kept, PATH_MAX, "%s.original%s", path, number);
+        if (length < 0 || length >= PATH_MAX) {
+            return op_fail_errno(op, ENAMETOOLONG, "keeping the original file");
+        }
+        if (link(path, ret_kept) == 0) {
+            return OK;
+        }
+        if (errno != EEXIST) {
+            return op_fail_errno(op, errno, "keeping the original file");
+        }
+    }
+    return op_fail_errno(op, EEXIST, "keeping the original file");
+}
+
+/* The names are changed already; should this fail, a crash may bring the old file back under its name. */
+static void sync_directory(const char *path) {
+    char directory[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    int length = name ? snprintf(directory, sizeof directory, "%.*s", (int)(name - path + 1), path)
+                      : snprintf(directory, sizeof directory, ".");
+    bool whole = length > 0 && (size_t)length < sizeof directory;
+    int fd = whole ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0 || fsync(fd) != 0) {
+        log_line(LOG_WARNING, "hdf5", "the directory of a copied file could not be synced");
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static enum err take_path(struct compaction *compaction, struct op *op, bool keep_original) {
+    const char *path = compaction->store->path;
+    char kept[PATH_MAX] = "";
+    enum err err = keep_original ? keep_original_name(op, path, kept) : OK;
+    if (err) {
+        return err;
+    }
+    if (rename(compaction->path, path) != 0) {
+        err = op_fail_errno(op, errno, "putting the copy in place");
+        if (kept[0]) {
+            (void)unlink(kept); /* only a second name */
+        }
+        return err;
+    }
+    compaction->keeps_copy = true;
+    sync_directory(path);
+    return OK;
+}
+
+/* ---- the index ---- */
+struct move {
+    struct record *record;
+    const struct place *place;
+};
+
+/* Where everything goes, found out before the first record goes there: addresses of the two files are alike. */
+struct moves {
+    const struct compaction *compaction;
+    struct move *moves;
+    size_t count;
+    bool all_placed;
+};
+
+static void add_move(struct moves *moves, struct record *record) {
+    const struct place *place = compaction_find_place(moves->compaction, record->address);
+    moves->all_placed = moves->all_placed && record->is_shown && place;
+    moves->moves[moves->count++] = (struct move){.record = record, .place = place};
+}
+
+static void add_other(struct map_node *node, void *context) {
+    struct record *record = CONTAINER_OF(node, struct record, node);
+    if (record->list != LIST_CACHED) {
+        add_move(context, record);
+    }
+}
+
+/* Those that wait to be evicted first, in their order: each goes behind the others. */
+static enum err plan_moves(struct compaction *compaction, struct op *op, struct moves *moves) {
+    struct index *index = &compaction->store->index;
+    *moves = (struct moves){.compaction = compaction, .all_placed = true};
+    moves->moves = calloc(index->map.count + 1, sizeof *moves->moves);
+    if (!moves->moves) {
+        return op_no_memory(op);
+    }
+    struct record *record = NULL;
+    TAILQ_FOREACH(record, &index->cached, in_list) {
+        add_move(moves, record);
+    }
+    map_each(&index->map, add_other, moves);
+    return moves->all_placed ? OK : op_fail(op, REASON_INTERNAL, "an entry was not copied");
+}
+
+static void move_index(struct compaction *compaction, const struct moves *moves) {
+    struct index *index = &compaction->store->index;
+    index_set_file(index, NULL);
+    for (size_t i = 0; i < moves->count; i++) {
+        struct facts facts = record_facts(moves->moves[i].record);
+        facts.placement.address = moves->moves[i].place->address;
+        facts.placement.offset = moves->moves[i].place->offset;
+        index_move(index, moves->moves[i].record, &facts);
+    }
+    index_set_file(index, compaction->copy);
+}
+
+/* ---- the switch ---- */
+/* Nobody else's changes of the copy are to be feared, but those of the old file count for it as well. */
+static enum err mark(struct compaction *compaction, struct op *op) {
+    bool alone = compaction->store->file->alone;
+    compaction->copy->alone = alone;
+    return h5_file_set_mark(compaction->copy, op, alone ? H5_MARK_OPEN : H5_MARK_MIXED);
+}
+
+static void go_on_in_copy(struct compaction *compaction, const struct moves *moves) {
+    struct store *store = compaction->store;
+    h5_file_discard(store->file); /* it has no name, or another, and no journal */
+    move_index(compaction, moves);
+    store_let_all_go(store);
+    struct h5_file *old = store->file;
+    store->file = compaction->copy;
+    compaction->copy = old; /* let go with the compaction */
+    store->dirty = false;
+    mutex_lock(&store->mutex);
+    store->reason[0] = '\0';
+    mutex_unlock(&store->mutex);
+    atomic_store(&store->writable, true);
+}
+
+static enum err take_over(struct compaction *compaction, struct op *op, bool keep_original) {
+    struct store *store = compaction->store;
+    enum err err = mark(compaction, op);
+    if (!err) {
+        err = h5_file_rest(store->file, op); /* no journal of the old file beside the new one */
+    }
+    if (!err) {
+        err = h5_file_settle_copy(compaction->copy, op, store->path);
+    }
+    return err ? err : take_path(compaction, op, keep_original);
+}
+
+enum err compaction_switch(struct compaction *compaction, struct op *op, bool keep_original) {
+    struct moves moves = {0};
+    enum err err = store_settle(compaction->store, op);
+    if (!err) {
+        err = plan_moves(compaction, op, &moves);
+    }
+    if (!err) {
+        err = take_over(compaction, op, keep_original);
+    }
+    if (!err) {
+        go_on_in_copy(compaction, &moves);
+    }
+    free(moves.moves);
+    return err;
+}
+
+enum err compaction_keep(struct compaction *compaction, struct op *op) {
+    struct h5_file *copy = compaction->copy;
+    bool alone = compaction->store->file->alone;
+    int64_t now_s = clock_wall_ms() / 1000;
+    enum err err = h5_file_set_mark(copy, op, alone ? now_s : H5_MARK_MIXED);
+    if (!err) {
+        err = h5_file_commit(copy, op);
+    }
+    if (!err) {
+        copy->closing_mtime_s = alone ? now_s : 0;
+        compaction->keeps_copy = true;
+        sync_directory(compaction->path);
+    }
+    return err;
+}

@@ -1,0 +1,170 @@
+/* tool.c - see hdf5_tool.h: an operator's calls, each on a store that is opened and closed for it. */
+#include "pools/hdf5_tool.h"
+
+#include "pools/base/clock.h"
+#include "pools/hdf5/store.h"
+#include "pools/hdf5/vfd/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOADED_LOOK_NS NS_PER_S
+
+void hdf5_report_fini(struct hdf5_report *report) {
+    upkeep_status_fini(&report->scrub);
+}
+
+/* ---- the journal ---- */
+static enum err open_locked(struct op *op, const char *path, bool writable, int *ret_fd) {
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0) {
+        return op_fail(op, REASON_POOL_FAILED, "%s",
+                       errno == ENOENT ? "there is no such file" : "this process may not open the file");
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return op_fail(op, REASON_FILE_IN_USE, "another pool or program holds the file's lock");
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+static void tell_journal(const struct recover_report *found, struct hdf5_journal *ret_journal) {
+    *ret_journal = (struct hdf5_journal){.present = found->present,
+                                         .belongs = found->belongs,
+                                         .commits = found->commits,
+                                         .bytes = found->bytes};
+}
+
+static enum err inspect(struct op *op, int fd, const char *path, struct hdf5_journal *ret_journal) {
+    struct medium *medium = NULL;
+    struct recover_report found = {0};
+    enum err err = medium_open_posix(op, fd, path, false, &medium);
+    if (!err) {
+        err = recover_inspect(op, medium, &found);
+        medium->ops->close(medium);
+    }
+    if (!err) {
+        tell_journal(&found, ret_journal);
+    }
+    return err;
+}
+
+enum err hdf5_tool_inspect(struct op *op, const char *path, struct hdf5_journal *ret_journal) {
+    int fd = -1;
+    enum err err = open_locked(op, path, false, &fd);
+    if (err) {
+        return err;
+    }
+    err = inspect(op, fd, path, ret_journal);
+    close(fd);
+    return err;
+}
+
+enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct hdf5_journal *ret_journal) {
+    int fd = -1;
+    enum err err = open_locked(op, path, true, &fd);
+    if (err) {
+        return err;
+    }
+    err = inspect(op, fd, path, ret_journal);
+    struct medium *medium = NULL;
+    struct recover_report done = {0};
+    if (!err) {
+        err = medium_open_posix(op, fd, path, true, &medium);
+    }
+    if (!err) {
+        err = recover_run(op, medium, adopt ? RECOVER_ADOPT : RECOVER_OWN, &done);
+        medium->ops->close(medium);
+    }
+    close(fd);
+    return err;
+}
+
+/* ---- a store for one call ---- */
+static enum err await_loaded(struct store *store, struct op *op) {
+    enum err err = store_await_loaded(store, op, LOADED_LOOK_NS);
+    while (err && op->fault.reason == REASON_LOADING) {
+        err = store_await_loaded(store, op, LOADED_LOOK_NS);
+    }
+    return err;
+}
+
+static enum err open_store(struct op *op, const char *path, bool read_only, struct store **ret_store) {
+    char whole[PATH_MAX];
+    if (!realpath(path, whole)) {
+        return op_fail(op, REASON_POOL_FAILED, "there is no such file");
+    }
+    struct store_options options = {.read_only = read_only};
+    AUTO(store_close) struct store *store = NULL;
+    enum err err = store_open(op, whole, &options, &store);
+    if (!err) {
+        err = await_loaded(store, op);
+    }
+    if (!err) {
+        *ret_store = STEAL(store);
+    }
+    return err;
+}
+
+/* Begins it and waits for its end. */
+static enum err do_upkeep(struct store *store, struct op *op, enum upkeep_kind kind,
+                          struct upkeep_status *ret_status) {
+    enum err err = store_upkeep(store, op, kind, UPKEEP_START);
+    if (!err) {
+        work_wait(&store->work[kind]);
+        err = work_look(&store->work[kind], op, ret_status);
+    }
+    return err || ret_status->state != UPKEEP_ERROR ? err : op_adopt(op, &ret_status->fault);
+}
+
+/* ---- the calls ---- */
+static enum err check(struct op *op, const char *path, struct hdf5_report *report) {
+    AUTO(store_close) struct store *store = NULL;
+    struct stat status;
+    enum err err = open_store(op, path, true, &store);
+    if (!err && fstat(store->file->fd, &status) != 0) {
+        err = op_fail_errno(op, errno, "stat");
+    }
+    if (!err) {
+        report->file_bytes = (uint64_t)status.st_size;
+        err = do_upkeep(store, op, UPKEEP_SCRUB, &report->scrub);
+    }
+    if (!err) {
+        report->entries = atomic_load(&store->index.entries);
+        report->live_bytes = atomic_load(&store->index.bytes);
+        report->foreign = atomic_load(&store->foreign);
+    }
+    return err;
+}
+
+enum err hdf5_tool_check(struct op *op, const char *path, struct hdf5_report *ret_report) {
+    *ret_report = (struct hdf5_report){0};
+    enum err err = hdf5_tool_inspect(op, path, &ret_report->journal);
+    return err ? err : check(op, path, ret_report);
+}
+
+enum err hdf5_tool_compact(struct op *op, const char *path, struct upkeep_status *ret_status) {
+    AUTO(store_close) struct store *store = NULL;
+    *ret_status = (struct upkeep_status){0};
+    enum err err = open_store(op, path, false, &store);
+    return err ? err : do_upkeep(store, op, UPKEEP_COMPACT, ret_status);
+}
+
+enum err hdf5_tool_export(struct op *op, const char *path, const char *out, uint64_t *ret_entries) {
+    AUTO(store_close) struct store *store = NULL;
+    enum err err = open_store(op, path, true, &store);
+    struct store_request request = {.action = STORE_EXPORT, .path = out};
+    if (!err) {
+        err = store_submit(store, op, &request);
+    }
+    if (!err) {
+        *ret_entries = atomic_load(&store->index.entries);
+    }
+    return err;
+}
