@@ -23,7 +23,7 @@ void house_start(struct house *house, const struct house_options *given) {
     house->executor = executor_new(threads);
     struct reaper_limits reaping = {
         .header_ns = options.header_ns ? options.header_ns : 30 * NS_PER_S,
-        .idle_ns = options.idle_ns ? options.idle_ns : 30 * NS_PER_S,
+        .idle_ns = options.idle_ns ? options.idle_ns : 600 * NS_PER_S, /* clients take turns */
         .rate_ns = options.rate_ns ? options.rate_ns : 600 * NS_PER_S,
         .least_bytes = 1000,
     };
