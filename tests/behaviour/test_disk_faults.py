@@ -18,7 +18,8 @@ from ledger import Ledger, problem_name
 KIB = 1024
 MIB = 1024 * 1024
 DISK = '[pools.disk]\nkind = "hdf5"\nhot_max_bytes = 0\n'
-MOST_CALLS = 60  # of one kind that a few writes make; a sweep that long has met them all
+# Which of the calls of one round of changes fail: each of the first, then some of the many that large bodies make.
+PLACES = [*range(24), *range(24, 240, 9)]
 
 
 def body_of(number, size):
@@ -218,17 +219,25 @@ class Broken(DiskCase):
 
     # ---- writes ----
 
+    def meet_failure(self, change, error):
+        """The answer of the change that the failed call belonged to. What the change before left to be done may meet it instead: then this
+        change was made, or it was under way in a file that was set back and is to be sent again."""
+        for _ in range(3):
+            self.faults.arm(WRITE, error, count=1)
+            answer = change()
+            self.assertEqual(self.faults.disarm(), 1, "no write failed")
+            self.assert_sound()
+            if answer.status >= 400 and problem_name(answer) != "busy":
+                break
+        return answer
+
     def refused_writes(self, error, status, name):
         """One failed call each: a clear answer, nothing changed, and the next write works."""
         for what, change in self.changes().items():
             with self.subTest(what):
                 self.unpoison()
                 self.put("changed", body_of(3, 40000))
-                self.faults.arm(WRITE, error, count=1)
-                answer = change()
-                self.assertEqual(self.faults.disarm(), 1, "no write failed")
-                self.assert_problem(answer, status, name)
-                self.assert_sound()
+                self.assert_problem(self.meet_failure(change, error), status, name)
                 self.assert_works()
         self.assert_file_sound()
 
@@ -259,8 +268,9 @@ class Broken(DiskCase):
 
     def test_blocks_cannot_be_had(self):
         for error in (errno.ENOSPC, errno.EDQUOT):
-            self.faults.arm(ALLOCATE | WRITE, error)
+            self.faults.arm(ALLOCATE, error)
             self.assert_problem(self.put("new", os.urandom(20 * MIB), 507), 507, "no-space")
+            self.assert_problem(self.put("changed", os.urandom(20 * MIB), 507, pieces=300000), 507, "no-space")
             self.assertGreater(self.faults.disarm(), 0, "no call failed")
             self.assert_sound()
             self.assert_works()
@@ -311,12 +321,12 @@ class Broken(DiskCase):
 
     def sweep(self, calls, error):
         """The first of the calls fails, then only the second, and so on: whatever it was for, the answers are true."""
-        for place in range(MOST_CALLS):
+        for place in PLACES:
             self.faults.arm(calls, error, after=place, count=1)
             for change in self.changes().values():
                 answer = change(unsure=calls == SYNC)
                 if answer.status >= 400:
-                    self.assertIn(problem_name(answer), ("tier-io-error", "no-space", "pool-poisoned"))
+                    self.assertIn(problem_name(answer), ("tier-io-error", "no-space", "pool-poisoned", "busy"))
             failed = self.faults.disarm()
             self.assertTrue(failed or place, "no such call is made at all")
             with self.subTest(calls=calls, error=errno.errorcode[error], place=place):
@@ -327,7 +337,6 @@ class Broken(DiskCase):
                 self.assert_works()
             if not failed:
                 return
-        raise AssertionError(f"more than {MOST_CALLS} calls")
 
     def test_any_write_may_fail(self):
         self.sweep(WRITE, errno.EIO)
