@@ -165,6 +165,9 @@ enum err compaction_switch(struct compaction *compaction, struct op *op, bool ke
     if (!err) {
         go_on_in_copy(compaction);
     }
+    if (err && h5_file_is_poisoned(store->file)) {
+        store_poison(store, "the disk failed to sync the file; it has to be opened again");
+    }
     if (!err && compaction->note_lost) { /* the file is whole, what we know of it is not */
         store_poison(store,
                      "the index of a compacted file does not fit into memory; it has to be opened again");
