@@ -10,7 +10,8 @@
  *   5 ERROR        it gave up: `fault` says why, and the pool is as it was
  *   6 CANCELLED    somebody asked for that, or the pool was closed; the pool is as it was, but for what a scrub already dropped
  * START leads from 1, 4, 5 and 6 to 2 and changes nothing in 2 and 3. PAUSE, RESUME and CANCEL say how it should be afterwards: what is so already
- * is no error; from 1, 4, 5 and 6 they are ERR_CONFLICT (REASON_NOT_RUNNING), but for cancelling what is cancelled.
+ * is no error, and what is paused or cancelled stays so; from 1, 4, 5 and 6 they are ERR_CONFLICT (REASON_NOT_RUNNING), but for cancelling what is cancelled;
+ * so they are while the last step is taken, which cannot be stopped.
  */
 #ifndef POOLS_UPKEEP_H
 #define POOLS_UPKEEP_H

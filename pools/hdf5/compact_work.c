@@ -139,7 +139,7 @@ static uint64_t slice(struct store *store, struct op *op, uint64_t slice_ns, enu
         err = compaction_step(store->compaction, op, clock_now_ns() + slice_ns, &whole);
     }
     uint64_t wait_ns = !err && whole ? wait_for_uploads(store) : 0;
-    if (!err && whole && !wait_ns) {
+    if (!err && whole && !wait_ns && work_begin_end(&store->work[UPKEEP_COMPACT])) {
         err = finish(store, op);
         if (!err) {
             end(store, NULL);
@@ -194,7 +194,7 @@ uint64_t store_compact_if_due(struct store *store, uint64_t now_ns) {
     const struct store_limits *limits = &store->limits;
     uint64_t bytes = 0;
     struct op op;
-    op_init(&op, 0, 0);
+    op_init(&op, 0, 1); /* waits for nobody */
     bool able = limits->compact_ratio > 1 && atomic_load(&store->loaded) && atomic_load(&store->writable) &&
                 !atomic_load(&store->poisoned) && !store->file->convertible &&
                 !atomic_load(&store->foreign) && LIST_EMPTY(&store->reservations);

@@ -231,6 +231,11 @@ static enum err scrub_all(struct scrub *scrub, struct op *op) {
         err = err ? err : look_at_page(scrub, op, &cursor);
     } while (!err && cursor);
     free(cursor);
+    while (!err && !work_begin_end(scrub->work)) {
+        if (!work_goes_on(scrub->work, 0)) {
+            err = op_fail(op, REASON_CANCELLED, "the scrub was cancelled");
+        }
+    }
     return err;
 }
 

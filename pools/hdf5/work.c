@@ -25,6 +25,10 @@ static bool is_under_way(const struct work *work) {
     return work->status.state == UPKEEP_RUNNING || work->status.state == UPKEEP_PAUSED;
 }
 
+static bool can_be_changed(const struct work *work) {
+    return is_under_way(work) && !work->ending;
+}
+
 /* ---- any thread ---- */
 static enum err start_locked(struct work *work, struct op *op, bool *ret_begin) {
     uint64_t until_ns = clock_now_ns() + op_left_ns(op, START_WAIT_NS);
@@ -56,7 +60,7 @@ static enum err change_locked(struct work *work, struct op *op, enum upkeep_acti
     if (action == UPKEEP_CANCEL && status->state == UPKEEP_CANCELLED) {
         return OK;
     }
-    if (!is_under_way(work)) {
+    if (!can_be_changed(work)) {
         return op_fail(op, REASON_NOT_RUNNING, "nothing is running that could be changed");
     }
     if (action == UPKEEP_CANCEL) {
@@ -79,7 +83,7 @@ enum err work_steer(struct work *work, struct op *op, enum upkeep_action action,
 
 void work_cancel(struct work *work) {
     mutex_lock(&work->mutex);
-    if (is_under_way(work)) {
+    if (can_be_changed(work)) {
         cancel_locked(work);
     }
     mutex_unlock(&work->mutex);
@@ -152,6 +156,14 @@ bool work_goes_on(struct work *work, uint64_t rest_ns) {
     return goes_on;
 }
 
+bool work_begin_end(struct work *work) {
+    mutex_lock(&work->mutex);
+    work->ending = wish_locked(work) == WORK_GO_ON;
+    bool ending = work->ending;
+    mutex_unlock(&work->mutex);
+    return ending;
+}
+
 void work_set_totals(struct work *work, uint64_t entries, uint64_t bytes) {
     mutex_lock(&work->mutex);
     work->status.entries_total = entries;
@@ -203,6 +215,7 @@ void work_end(struct work *work, const struct fault *fault) {
         }
     }
     work->active = false;
+    work->ending = false;
     cond_broadcast(&work->changed);
     mutex_unlock(&work->mutex);
 }

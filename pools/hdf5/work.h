@@ -17,6 +17,7 @@ struct work {
     struct cond changed;
     struct upkeep_status status;
     bool active; /* a worker is at it, from its start to work_end */
+    bool ending; /* its last step, which cannot be stopped any more */
 };
 
 void work_init(struct work *work);
@@ -37,6 +38,8 @@ enum work_wish { WORK_GO_ON, WORK_HOLD, WORK_STOP };
 enum work_wish work_wish(struct work *work);
 /* The same, but waits while it is WORK_HOLD, and first for rest_ns. */
 bool work_goes_on(struct work *work, uint64_t rest_ns);
+/* Before a last step: true = nobody stops or holds it any more. */
+bool work_begin_end(struct work *work) MUST_USE;
 void work_set_totals(struct work *work, uint64_t entries, uint64_t bytes);
 void work_set_file_bytes(struct work *work, uint64_t before, uint64_t after);
 void work_done(struct work *work, uint64_t entries, uint64_t bytes);
