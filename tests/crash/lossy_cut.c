@@ -21,6 +21,7 @@ enum manner {
     CUT_ALL_OR_NOTHING, /* per sector */
     CUT_LOSES_ONE,      /* operation, and what came later over it */
     CUT_LEAVES_ONE,
+    CUT_LOSES_A_SECTOR, /* of one operation */
     CUT_MANNERS
 };
 
@@ -41,6 +42,12 @@ static bool touches(const struct disk_op *op, uint64_t sector) {
     return sector >= first && sector <= (op->offset + op->count - 1) / SECTOR_BYTES;
 }
 
+static uint64_t lost_sector(const struct disk_op *op, uint64_t salt) {
+    uint64_t first = op->offset / SECTOR_BYTES;
+    return op->kind == DISK_WRITE ? first + salt % ((op->offset + op->count - 1) / SECTOR_BYTES - first + 1)
+                                  : first;
+}
+
 static size_t cut_off(const struct cut *cut, uint64_t sector) {
     struct chance own = chance_of(cut->salt, sector);
     const struct disk_op *chosen = cut->count ? &cut->disk->ops[cut->pending[cut->chosen]] : NULL;
@@ -59,6 +66,8 @@ static size_t cut_off(const struct cut *cut, uint64_t sector) {
         return touches(chosen, sector) ? cut->chosen : cut->count;
     case CUT_LEAVES_ONE:
         return touches(chosen, sector) ? cut->chosen + 1 : 0;
+    case CUT_LOSES_A_SECTOR:
+        return sector == lost_sector(chosen, cut->salt) ? cut->chosen : cut->count;
     case CUT_MANNERS:
         break;
     }
@@ -129,6 +138,7 @@ static size_t choose_length(const struct cut *cut, struct chance *chance, size_t
         break;
     case CUT_ALL_LEFT:
     case CUT_LOSES_ONE:
+    case CUT_LOSES_A_SECTOR:
         operations = cut->count;
         break;
     case CUT_IN_ORDER:

@@ -10,20 +10,27 @@
 #include <string.h>
 
 const struct mistake mistakes[] = {
-    {.name = "the journal is not synced", .journal_is_not_synced = true},
-    {.name = "large bodies are committed before the file is synced",
+    {.seed = 1, .name = "the journal is not synced", .journal_is_not_synced = true},
+    {.seed = 1,
+     .name = "large bodies are committed before the file is synced",
      .workload = {.commits_without_file_sync = true}},
-    {.name = "a checkpoint resets the journal before the file is synced",
+    {.seed = 1,
+     .name = "a checkpoint resets the journal before the file is synced",
      .workload = {.checkpoints_without_sync = true}},
-    {.name = "recovery removes the journal before the file is synced", .recovers_without_sync = true},
-    {.name = "revokes are forgotten", .forgets_revokes = true},
-    {.name = "checksums are ignored", .ignores_checksums = true},
-    {.name = "what is dirty is known by page, not by byte", .knows_only_pages = true},
-    {.name = "bodies go in place over space that the last commit refers to",
+    {.seed = 1,
+     .name = "recovery removes the journal before the file is synced",
+     .recovers_without_sync = true},
+    {.seed = 1, .name = "revokes are forgotten", .forgets_revokes = true},
+    {.seed = 1, .name = "checksums are ignored", .ignores_checksums = true},
+    {.seed = 1, .name = "what is dirty is known by page, not by byte", .knows_only_pages = true},
+    {.seed = 1,
+     .name = "bodies go in place over space that the last commit refers to",
      .forgets_where_the_end_was = true},
-    {.name = "space is freed before the commit that no longer needs it", .workload = {.frees_first = true}},
-    {.name = "lent space stays in the overlay", .lends_without_forgetting = true},
-    {.name = "bodies of others are not noted", .notes_nothing = true},
+    {.seed = 1,
+     .name = "space is freed before the commit that no longer needs it",
+     .workload = {.frees_first = true}},
+    {.seed = 1, .name = "lent space stays in the overlay", .lends_without_forgetting = true},
+    {.seed = 1, .name = "bodies of others are not noted", .notes_nothing = true},
 };
 const size_t mistake_count = sizeof mistakes / sizeof mistakes[0];
 

@@ -6,6 +6,7 @@
 
 struct mistake {
     const char *name;
+    uint64_t seed; /* of a life that shows it soon; others show it later */
     struct workload_mistakes workload;
     bool recovers_without_sync;
     bool journal_is_not_synced;

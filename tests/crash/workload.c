@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UPLOADS_MOST 3
+#define UPLOADS_MOST 6
 #define UPLOAD_PIECES 4
 
 /* A body that comes over several batches. */
@@ -89,7 +89,8 @@ static void begin_upload(struct run *run) {
         if (upload->active) {
             continue;
         }
-        *upload = (struct upload){.active = true, .bytes = 1 + chance_below(run->chance, 200 << 10)};
+        *upload = (struct upload){.active = true};
+        upload->bytes = 1 + chance_below(run->chance, chance_percent(run->chance, 60) ? 3000 : 200 << 10);
         upload->name = chance_below(run->chance, MODEL_NAMES);
         upload->seed = chance_next(run->chance);
         upload->dataset = journaled_reserve(&run->file, upload->bytes, &upload->offset);
@@ -140,6 +141,13 @@ static void move_uploads(struct run *run) {
         if (upload->active && !upload->doomed && chance_percent(run->chance, 10)) {
             end_upload(run, upload, false);
         }
+    }
+}
+
+static void handle_uploads(struct run *run) {
+    move_uploads(run);
+    for (uint64_t begun = chance_below(run->chance, 4); begun > 0; begun--) {
+        begin_upload(run);
     }
 }
 
@@ -232,21 +240,21 @@ static void run_batch(struct run *run) {
     }
     size_t before = run->file.held_count;
     size_t changes = 1 + chance_below(run->chance, 8);
-    for (size_t i = 0; i < changes; i++) {
-        change_something(run);
+    size_t uploads_at = chance_below(run->chance, changes + 1);
+    size_t emptied_at = chance_percent(run->chance, 8) ? chance_below(run->chance, changes + 1) : SIZE_MAX;
+    for (size_t i = 0; i <= changes; i++) {
+        if (i == emptied_at) {
+            remove_all(run);
+        }
+        if (i == uploads_at && !run->copies_only) {
+            handle_uploads(run);
+        }
+        if (i < changes) {
+            change_something(run);
+        }
         if (run->mistakes->frees_first) {
             journaled_let_go(&run->file);
         }
-    }
-    if (chance_percent(run->chance, 8)) {
-        remove_all(run);
-        frees_now = true;
-    }
-    if (!run->copies_only) {
-        if (chance_percent(run->chance, 40)) {
-            begin_upload(run);
-        }
-        move_uploads(run);
     }
     if (chance_percent(run->chance, 8)) {
         go_back(run);
@@ -261,7 +269,7 @@ static void run_batch(struct run *run) {
     run->disk->fail_write_in = 0;
     if (err) {
         go_back(run);
-    } else if (chance_percent(run->chance, 20)) {
+    } else if (chance_percent(run->chance, 25)) {
         checkpoint(run);
     }
 }
