@@ -1,32 +1,44 @@
 /* executor.c - worker lanes. See executor.h.
  *
- * A lane is a queue, a mutex, a condition and a number of threads. A submit that finds no idle thread
- * and room for one more starts it; a thread that found nothing to do for LANE_IDLE_NS ends, except
- * the last one. A lane counts how many of each share it runs; whoever looks for work takes the first task whose share is not used up.
- * A share that is used up has threads running, and the first of them to end finds what waits: nobody else needs to be told of
- * it. Threads are detached from the caller's point of view and counted: executor_free
- * waits for the count to reach zero.
+ * A lane is a queue, a mutex and a number of threads. A thread without work waits on a semaphore of its own. A submit hands the task to the
+ * thread that has waited least, whose stack and caches are warm, and wakes that one alone, outside the lock: it runs the
+ * task without taking the lock. A submit that finds no idle thread and room for one more starts it; a thread that found nothing to do
+ * for LANE_IDLE_S ends, except the last one.
+ *
+ * Invariant under the lock: while a thread is idle, no queued task may run. A lane counts how many of each share it runs; whoever
+ * looks for work takes the first task whose share is not used up. A share that is used up has threads running, and the first of them to
+ * end finds what waits: nobody else needs to be told of it. Threads are detached from the caller's point of view and counted:
+ * executor_free waits for the count to reach zero.
  */
 #include "pools/base/executor.h"
 
-#include "pools/base/clock.h"
 #include "pools/base/must.h"
 #include "pools/base/mutex.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
-#define LANE_IDLE_NS (30 * NS_PER_S)
+#define LANE_IDLE_S 30
 
 struct share_count {
     const void *share;
     unsigned running; /* > 0 */
 };
 
+/* A thread that waits, on its own stack. Whoever unlinks it wakes it. */
+struct idler {
+    struct idler *next;
+    struct task *task; /* handed to it, its share begun; NULL = look for yourself */
+    sem_t wake;
+};
+
 struct lane_state {
     struct mutex mutex;
-    struct cond work;  /* a task was queued, or stopping */
-    struct cond ended; /* a thread ended */
+    struct idler *idlers; /* the one that came last first */
+    struct cond ended;    /* a thread ended */
     struct task *first;
     struct task *last;
     struct share_count *shares; /* those that run now; most_threads of them at most */
@@ -34,8 +46,6 @@ struct lane_state {
     unsigned share_most; /* threads of one share */
     unsigned most_threads;
     unsigned threads;
-    unsigned idle;
-    unsigned woken; /* idle threads that have been signalled and are not yet up */
     bool stopping;
 };
 
@@ -95,39 +105,77 @@ static struct task *take_first(struct lane_state *lane) {
     return task;
 }
 
-/* Waits for work with the lane locked; NULL when the thread shall end. */
-static struct task *wait_for_task(struct lane_state *lane) {
+static bool unlink_idler(struct lane_state *lane, const struct idler *idler) {
+    for (struct idler **place = &lane->idlers; *place; place = &(*place)->next) {
+        if (*place == idler) {
+            *place = idler->next;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False when the time is over. The wall clock may jump: then a thread ends early or late. */
+static bool await_wake(struct idler *idler) {
+    struct timespec until;
+    MUST(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    until.tv_sec += LANE_IDLE_S;
+    while (sem_timedwait(&idler->wake, &until) != 0) {
+        if (errno == ETIMEDOUT) {
+            return false;
+        }
+        MUST(errno == EINTR);
+    }
+    return true;
+}
+
+/* Idle until there is a task for this thread, NULL: look again. *ret_may_end: nothing came for long. The lane is locked before, and not
+ * afterwards. */
+static struct task *stand_by(struct lane_state *lane, bool *ret_may_end) {
+    struct idler idler = {.next = lane->idlers};
+    MUST(sem_init(&idler.wake, 0, 0) == 0);
+    lane->idlers = &idler;
+    mutex_unlock(&lane->mutex);
+    *ret_may_end = false;
+    if (!await_wake(&idler)) {
+        mutex_lock(&lane->mutex);
+        *ret_may_end = unlink_idler(lane, &idler);
+        mutex_unlock(&lane->mutex);
+        while (!*ret_may_end && sem_wait(&idler.wake) != 0) { /* somebody was just about to wake it */
+            MUST(errno == EINTR);
+        }
+    }
+    MUST(sem_destroy(&idler.wake) == 0);
+    return idler.task;
+}
+
+/* The next task, its share begun; NULL when the thread shall end. The lane is locked before; afterwards only with NULL. */
+static struct task *next_task(struct lane_state *lane) {
+    bool may_end = false;
     for (;;) {
         struct task *task = take_first(lane);
         if (task) {
+            begin_share(lane, task->share);
+            mutex_unlock(&lane->mutex);
             return task;
         }
-        if (lane->stopping) {
+        if (lane->stopping || (may_end && lane->threads > 1)) {
             return NULL;
         }
-        lane->idle++;
-        bool signalled = cond_wait_until(&lane->work, &lane->mutex, clock_now_ns() + LANE_IDLE_NS);
-        lane->idle--;
-        if (lane->woken) {
-            lane->woken--;
+        task = stand_by(lane, &may_end);
+        if (task) {
+            return task;
         }
-        if (!signalled && !lane->first && lane->threads > 1) {
-            return NULL;
-        }
+        mutex_lock(&lane->mutex);
     }
 }
 
 static void *lane_main(void *argument) {
     struct lane_state *lane = argument;
+    struct task *task = NULL;
     mutex_lock(&lane->mutex);
-    for (;;) {
-        struct task *task = wait_for_task(lane);
-        if (!task) {
-            break;
-        }
+    while ((task = next_task(lane)) != NULL) {
         const void *share = task->share; /* the run may be the task's end */
-        begin_share(lane, share);
-        mutex_unlock(&lane->mutex);
         task->run(task);
         mutex_lock(&lane->mutex);
         end_share(lane, share);
@@ -158,21 +206,27 @@ static bool lane_init(struct lane_state *lane, unsigned most_threads) {
     lane->share_most = lane->most_threads > 1 ? lane->most_threads / 2 : 1;
     lane->shares = calloc(lane->most_threads, sizeof *lane->shares);
     mutex_init(&lane->mutex, RANK_EXECUTOR);
-    cond_init(&lane->work);
     cond_init(&lane->ended);
     return lane->shares != NULL;
 }
 
-static void lane_fini(struct lane_state *lane) {
+static void lane_stop(struct lane_state *lane) {
     mutex_lock(&lane->mutex);
     lane->stopping = true;
-    cond_broadcast(&lane->work);
+    while (lane->idlers) {
+        struct idler *idler = lane->idlers;
+        lane->idlers = idler->next; /* before it is woken: then it is gone */
+        MUST(sem_post(&idler->wake) == 0);
+    }
     while (lane->threads) {
         cond_wait_until(&lane->ended, &lane->mutex, 0);
     }
     mutex_unlock(&lane->mutex);
+}
+
+static void lane_fini(struct lane_state *lane) {
+    lane_stop(lane);
     MUST(!lane->first);
-    cond_fini(&lane->work);
     cond_fini(&lane->ended);
     mutex_fini(&lane->mutex);
     free(lane->shares);
@@ -203,9 +257,7 @@ fail:
     return NULL;
 }
 
-void executor_submit(struct executor *executor, enum lane which, struct task *task) {
-    struct lane_state *lane = &executor->lanes[which];
-    mutex_lock(&lane->mutex);
+static void append(struct lane_state *lane, struct task *task) {
     task->next = NULL;
     if (lane->last) {
         lane->last->next = task;
@@ -213,16 +265,26 @@ void executor_submit(struct executor *executor, enum lane which, struct task *ta
         lane->first = task;
     }
     lane->last = task;
+}
+
+void executor_submit(struct executor *executor, enum lane which, struct task *task) {
+    struct lane_state *lane = &executor->lanes[which];
+    mutex_lock(&lane->mutex);
     if (!may_run(lane, task->share)) {
+        append(lane, task);
         mutex_unlock(&lane->mutex);
         return; /* the next of its share to end makes room */
     }
-    if (lane->idle > lane->woken) {
-        lane->woken++;
-        cond_signal(&lane->work);
+    struct idler *idler = lane->idlers;
+    if (idler) {
+        lane->idlers = idler->next;
+        begin_share(lane, task->share);
+        idler->task = task;
         mutex_unlock(&lane->mutex);
+        mutex_post_after(&idler->wake); /* no look at the lane afterwards: the task may be its end */
         return;
     }
+    append(lane, task);
     bool grow = lane->threads < lane->most_threads;
     if (grow) {
         lane->threads++;

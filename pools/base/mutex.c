@@ -14,6 +14,30 @@
 
 static _Thread_local uint64_t held_ranks[RANK_WORDS];
 
+/* What is to be posted when the thread holds no lock any more; one too many is posted at once. */
+#define POSTS_MOST 32
+static _Thread_local sem_t *posts[POSTS_MOST];
+static _Thread_local unsigned post_count;
+
+static bool holds_any(void) {
+    return held_ranks[0] | held_ranks[1];
+}
+
+static void post_all(void) {
+    for (unsigned i = 0; i < post_count; i++) {
+        MUST(sem_post(posts[i]) == 0);
+    }
+    post_count = 0;
+}
+
+void mutex_post_after(sem_t *semaphore) {
+    if (holds_any() && post_count < POSTS_MOST) {
+        posts[post_count++] = semaphore;
+    } else {
+        MUST(sem_post(semaphore) == 0);
+    }
+}
+
 static void held_add(enum mutex_rank rank) {
     unsigned word = (unsigned)rank / 64;
     uint64_t bit = UINT64_C(1) << ((unsigned)rank % 64);
@@ -51,6 +75,9 @@ void mutex_unlock(struct mutex *mutex) {
     enum mutex_rank rank = mutex->rank;
     MUST(pthread_mutex_unlock(&mutex->native) == 0);
     held_remove(rank);
+    if (post_count && !holds_any()) {
+        post_all();
+    }
 }
 
 void cond_init(struct cond *cond) {
@@ -66,6 +93,7 @@ void cond_fini(struct cond *cond) {
 }
 
 bool cond_wait_until(struct cond *cond, struct mutex *mutex, uint64_t deadline_ns) {
+    post_all();
     held_remove(mutex->rank);
     int result = 0;
     if (deadline_ns) {

@@ -11,6 +11,7 @@
 #define POOLS_BASE_MUTEX_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ void mutex_init(struct mutex *mutex, enum mutex_rank rank);
 void mutex_fini(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
+/* sem_post as soon as the calling thread holds no lock: now, or with its last unlock. Whoever is woken earlier runs into the locks that are still
+ * held, and waits again. The semaphore must be there until then; so must not wait for its own post who calls. */
+void mutex_post_after(sem_t *semaphore);
 
 /* A condition variable on the monotonic clock. */
 struct cond {

@@ -3,6 +3,7 @@
 
 #include "pools/base/attrs.h"
 #include "pools/base/executor.h"
+#include "pools/base/mutex.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -92,6 +93,31 @@ START_TEST(a_lane_of_one_runs_one_at_a_time) {
 }
 END_TEST
 
+/* Threads that were idle in between are handed their tasks one by one; submits that come under a lock wake after it. */
+START_TEST(idle_threads_are_handed_tasks) {
+    enum { ROUNDS = 400 };
+    const unsigned widths[LANE_COUNT] = {3, 1, 1, 1};
+    struct executor *executor = executor_new(widths);
+    struct mutex mutex;
+    mutex_init(&mutex, RANK_KIND);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        atomic_uint runs = 0;
+        struct counted tasks[3];
+        mutex_lock(&mutex);
+        for (unsigned i = 0; i < 3; i++) {
+            tasks[i] = (struct counted){.task = {.run = count_run}, .runs = &runs};
+            executor_submit(executor, LANE_LOCAL, &tasks[i].task);
+        }
+        mutex_unlock(&mutex);
+        while (atomic_load(&runs) < 3) {
+            sched_yield();
+        }
+    }
+    executor_free(executor);
+    mutex_fini(&mutex);
+}
+END_TEST
+
 struct held {
     struct task task;
     atomic_uint *inside;
@@ -171,6 +197,7 @@ Suite *executor_suite(void) {
     tcase_add_test(tcase, every_task_runs_once);
     tcase_add_test(tcase, a_lane_is_as_wide_as_it_says);
     tcase_add_test(tcase, a_share_has_half_of_a_lane);
+    tcase_add_test(tcase, idle_threads_are_handed_tasks);
     tcase_add_test(tcase, a_lane_of_one_runs_one_at_a_time);
     tcase_add_test(tcase, a_task_may_submit_itself);
     suite_add_tcase(suite, tcase);

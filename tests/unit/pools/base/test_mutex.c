@@ -109,6 +109,52 @@ START_TEST(a_wait_times_out) {
 }
 END_TEST
 
+static int value_of(sem_t *semaphore) {
+    int value = -1;
+    ck_assert_int_eq(sem_getvalue(semaphore, &value), 0);
+    return value;
+}
+
+START_TEST(a_post_waits_for_the_last_unlock) {
+    sem_t semaphore;
+    ck_assert_int_eq(sem_init(&semaphore, 0, 0), 0);
+    mutex_post_after(&semaphore);
+    ck_assert_int_eq(value_of(&semaphore), 1); /* no lock is held */
+    mutex_lock(&low);
+    mutex_post_after(&semaphore);
+    mutex_lock(&high);
+    mutex_post_after(&semaphore);
+    mutex_unlock(&low);
+    ck_assert_int_eq(value_of(&semaphore), 1);
+    mutex_unlock(&high);
+    ck_assert_int_eq(value_of(&semaphore), 3);
+    mutex_lock(&low);
+    mutex_unlock(&low);
+    ck_assert_int_eq(value_of(&semaphore), 3);
+    ck_assert_int_eq(sem_destroy(&semaphore), 0);
+}
+END_TEST
+
+START_TEST(posts_are_neither_lost_nor_held_over_a_wait) {
+    enum { POSTS = 100 };
+    struct cond cond;
+    cond_init(&cond);
+    sem_t semaphore;
+    ck_assert_int_eq(sem_init(&semaphore, 0, 0), 0);
+    mutex_lock(&low);
+    for (int i = 0; i < POSTS; i++) { /* more than are noted */
+        mutex_post_after(&semaphore);
+    }
+    ck_assert_int_lt(value_of(&semaphore), POSTS);
+    (void)cond_wait_until(&cond, &low, clock_now_ns() + NS_PER_MS);
+    ck_assert_int_eq(value_of(&semaphore), POSTS);
+    mutex_unlock(&low);
+    ck_assert_int_eq(value_of(&semaphore), POSTS);
+    cond_fini(&cond);
+    ck_assert_int_eq(sem_destroy(&semaphore), 0);
+}
+END_TEST
+
 Suite *mutex_suite(void) {
     Suite *suite = suite_create("mutex");
     TCase *tcase = tcase_create("all");
@@ -116,6 +162,8 @@ Suite *mutex_suite(void) {
     tcase_add_test(tcase, rising_order_is_fine);
     tcase_add_test(tcase, conditions_wake);
     tcase_add_test(tcase, a_wait_times_out);
+    tcase_add_test(tcase, a_post_waits_for_the_last_unlock);
+    tcase_add_test(tcase, posts_are_neither_lost_nor_held_over_a_wait);
     if (tests_fork()) {
         tcase_add_test_raise_signal(tcase, falling_order_aborts, SIGABRT);
         tcase_add_test_raise_signal(tcase, two_of_one_rank_abort, SIGABRT);
