@@ -18,6 +18,7 @@ import tempfile
 import typing
 
 import cold
+import hdf5_start
 import hits
 import load
 import machine
@@ -60,6 +61,9 @@ COMPARISONS = (
     Comparison("cold-one", "cold read 1 KiB, added to nginx as store", 0.4, cold.one, at_least=False, unit="ms"),
     Comparison("cold-64-nginx", "64 cold readers / plain client, nginx", 0.4, cold.many_nginx),
     Comparison("cold-64-swift", "64 cold readers / plain client, Swift", 0.9, cold.many_swift),
+    Comparison("hdf5-start-answer", "hdf5 start: listening to first answer", 100, hdf5_start.answer, at_least=False, unit="ms"),
+    Comparison("hdf5-start-loaded", "hdf5 start: listening to all indexed", 3, hdf5_start.loaded, at_least=False, unit="s"),
+    Comparison("hdf5-start-memory", "hdf5 index: an entry beside its id", 112, hdf5_start.memory, at_least=False, unit="bytes"),
     Comparison("memory", "resident above idle, a large entry in and out", 128, memory.stream, at_least=False, unit="MiB"),
 )
 
@@ -71,6 +75,7 @@ class Bench:
         self.args, self.home, self.scratch, self.ends = args, home, scratch, ends
         self.rounds, self.seconds = args.rounds, args.seconds
         self.servers = {}
+        self.start_figures = None  # hdf5_start.py makes its three at once
         self.title = ""
 
     def say(self, text):
@@ -117,10 +122,12 @@ def parse_arguments():
     options.add_argument("--rounds", type=int, default=7, help="triples a comparison")
     options.add_argument("--seconds", type=float, default=3, help="length of one measurement; wrk knows whole seconds only")
     options.add_argument("--stream-mib", type=int, default=2048, help="size of the entry whose streaming is watched")
+    options.add_argument("--start-entries", type=int, default=1000000, help="entries of the hdf5 file that is opened")
     options.add_argument("--json", metavar="FILE", default=str(ROOT / "build/bench/results.json"))
     options.add_argument("--list", action="store_true", help="name the comparisons and end")
     options.add_argument("--lailad", default=str(ROOT / "build/release/server/lailad"))
     options.add_argument("--bare", default=str(ROOT / "build/bench/bare_mhd"))
+    options.add_argument("--hdf5-start", default=str(ROOT / "build/bench/hdf5_start"))
     options.add_argument("--puller", default=str(ROOT / "build/bench/puller"))
     args = options.parse_args()
     args.only = [name for name in args.only.split(",") if name]
