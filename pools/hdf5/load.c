@@ -16,6 +16,8 @@
 #include <stdlib.h>
 
 #define LINKS_PER_LOOK 256u
+/* Its name and the address of its object take more. */
+#define LINK_LEAST_BYTES 16u
 /* How long a request may have to wait for the load. */
 #define SLICE_NS NS_PER_MS
 #define RECORDS_PER_LOOK 16u
@@ -76,14 +78,20 @@ static herr_t scan_link(hid_t group, const char *name, const H5L_info_t *info, v
     return record ? 0 : -1;
 }
 
-/* Links there are: about as many entries. */
+/* Links there are: about as many entries. No more is believed than the file can hold. */
 static void look_ahead(struct store *store) {
+    struct op op;
+    op_init(&op, 0, 0);
+    uint64_t bytes = 0;
     H5G_info_t info;
-    if (H5Gget_info(store->file->root, &info) >= 0) {
-        atomic_store(&store->expected, info.nlinks);
-        index_expect(&store->index, info.nlinks);
+    if (H5Gget_info(store->file->root, &info) < 0 || h5_file_size(store->file, &op, &bytes)) {
+        h5_forget(); /* the scan will tell */
+        return;
     }
-    h5_forget();
+    uint64_t most = bytes / LINK_LEAST_BYTES;
+    uint64_t links = info.nlinks < most ? info.nlinks : most;
+    atomic_store(&store->expected, links);
+    index_expect(&store->index, links);
 }
 
 void store_scan(void *context) {

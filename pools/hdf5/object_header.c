@@ -163,7 +163,7 @@ static bool read_extension(const struct value *value, struct meta *meta) {
     return meta->extension != NULL;
 }
 
-/* False where the library's reading might find something else. */
+/* False where the library might find something else. */
 static bool read_known(enum known known, const struct value *value, struct meta *meta) {
     switch (known) {
     case SHA256:

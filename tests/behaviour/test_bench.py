@@ -31,7 +31,7 @@ class Benchmark(unittest.TestCase):
                 "--rounds", "1", "--seconds", "0.2", "--entries", "300", "--upload-mib", "4", "--only", ",".join(NAMES),
             )
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            self.assertEqual(sorted(entry.name for entry in folder.iterdir()), ["bare_mhd", "out.json", "puller"])
+            self.assertEqual(sorted(entry.name for entry in folder.iterdir()), ["bare_mhd", "hdf5_start", "out.json", "puller"])
             result = json.loads(out.read_text(encoding="utf-8"))
         self.assertEqual(result["options"], {"rounds": 1, "seconds": 0.2, "stream_mib": 2048, "entries": 300, "upload_mib": 4})
         for key in ("cpu", "cores", "kernel", "system", "date", "commit", "load_average"):
@@ -67,6 +67,25 @@ class Benchmark(unittest.TestCase):
             self.assertGreaterEqual(row[how]["p99_us"], row[how]["p50_us"])
             self.assertGreater(row[how]["cpu_s"], 0)
         self.assertAlmostEqual(row["value"], row["put"]["p99_us"] / row["append"]["p99_us"])
+
+    def test_start_of_a_large_file(self):
+        with tempfile.TemporaryDirectory(prefix="lailad-bench-test-") as name:
+            folder = pathlib.Path(name)
+            built = subprocess.run(["sh", BENCH / "build.sh", folder], capture_output=True, text=True, check=False)
+            self.assertEqual(built.returncode, 0, built.stderr)
+            out = folder / "out.json"
+            done = self.run_bench(
+                "--lailad", harness.BINARY, "--hdf5-start", folder / "hdf5_start", "--json", out, "--rounds", "1",
+                "--start-entries", "2000", "--only", "hdf5-start-answer,hdf5-start-loaded,hdf5-start-memory",
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            result = json.loads(out.read_text(encoding="utf-8"))
+            self.assertEqual([entry.name for entry in folder.iterdir() if entry.is_dir()], [])
+        answer, loaded, memory = result["comparisons"]
+        self.assertGreater(answer["value"], 0)
+        self.assertGreater(loaded["value"], 0)
+        self.assertEqual(memory["rounds"]["entries"], 2000)
+        self.assertEqual(sorted(answer["rounds"]["first_answer_s"]), ["0", "1000", "1999"])
 
     def test_names(self):
         listed = self.run_bench("--list")

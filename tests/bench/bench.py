@@ -19,6 +19,7 @@ import typing
 
 import cold
 import hdf5
+import hdf5_start
 import hits
 import load
 import machine
@@ -71,6 +72,9 @@ COMPARISONS = (
     Comparison("cold-one", "cold read 1 KiB, added to nginx as store", 0.4, cold.one, at_least=False, unit="ms"),
     Comparison("cold-64-nginx", "64 cold readers / plain client, nginx", 0.4, cold.many_nginx),
     Comparison("cold-64-swift", "64 cold readers / plain client, Swift", 0.9, cold.many_swift),
+    Comparison("hdf5-start-answer", "hdf5 start: listening to first answer", 100, hdf5_start.answer, at_least=False, unit="ms"),
+    Comparison("hdf5-start-loaded", "hdf5 start: listening to all indexed", 3, hdf5_start.loaded, at_least=False, unit="s"),
+    Comparison("hdf5-start-memory", "hdf5 index: an entry beside its id", 112, hdf5_start.memory, at_least=False, unit="bytes"),
     Comparison("memory", "resident above idle, a large entry in and out", 128, memory.stream, at_least=False, unit="MiB"),
 )
 
@@ -87,6 +91,7 @@ class Bench:
         self.rounds, self.seconds = args.rounds, args.seconds
         self.programs = pathlib.Path(args.programs)
         self.servers = {}
+        self.start_figures = None  # hdf5_start.py makes its three at once
         self.title = ""
 
     def say(self, text):
@@ -135,10 +140,12 @@ def parse_arguments():
     options.add_argument("--stream-mib", type=int, default=2048, help="size of the entry whose streaming is watched")
     options.add_argument("--entries", type=int, default=100000, help="entries in the files that the hdf5 pool itself is measured on")
     options.add_argument("--upload-mib", type=int, default=1024, help="size of the entry that streams in beside small writes")
+    options.add_argument("--start-entries", type=int, default=1000000, help="entries of the hdf5 file that is opened")
     options.add_argument("--json", metavar="FILE", default=str(ROOT / "build/bench/results.json"))
     options.add_argument("--list", action="store_true", help="name the comparisons and end")
     options.add_argument("--lailad", default=str(ROOT / "build/release/server/lailad"))
     options.add_argument("--bare", default=str(ROOT / "build/bench/bare_mhd"))
+    options.add_argument("--hdf5-start", default=str(ROOT / "build/bench/hdf5_start"))
     options.add_argument("--puller", default=str(ROOT / "build/bench/puller"))
     options.add_argument("--programs", default=str(ROOT / "build/release/tests/bench/hdf5"), help="where the programs of hdf5/ are")
     args = options.parse_args()

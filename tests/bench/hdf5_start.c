@@ -7,7 +7,7 @@
  */
 #define H5_USE_110_API
 #include <hdf5.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define BODY_BYTES 1024
+#define SHA256_BYTES 32
 #define BLOCK_BYTES 65536
 
 static void need(bool well, const char *what) {
@@ -62,14 +63,14 @@ struct lists {
 static void add(hid_t file, const struct lists *lists, unsigned long number) {
     char id[64];
     char body[BODY_BYTES + 1];
-    char hex[2 * SHA256_DIGEST_LENGTH + 1];
-    unsigned char sha256[SHA256_DIGEST_LENGTH];
+    char hex[2 * SHA256_BYTES + 1];
+    unsigned char sha256[SHA256_BYTES];
     int64_t stored_ms = 1700000000000 + (int64_t)number;
     snprintf(id, sizeof id, "00000000-0000-4000-8000-%012lx", number);
     memset(body, '.', BODY_BYTES);
     snprintf(hex, sizeof hex, "%012lu", number);
     memcpy(body, hex, 12);
-    SHA256((const unsigned char *)body, BODY_BYTES, sha256);
+    need(EVP_Digest(body, BODY_BYTES, sha256, NULL, EVP_sha256(), NULL) == 1, "make a digest");
     for (size_t i = 0; i < sizeof sha256; i++) {
         snprintf(hex + 2 * i, 3, "%02x", sha256[i]);
     }
@@ -86,7 +87,7 @@ int main(int argc, char **argv) {
     unsigned long count = strtoul(argv[2], NULL, 10);
     hid_t file = create(argv[1]);
     struct lists lists = {.body = text_of(BODY_BYTES),
-                          .hex = text_of(2 * SHA256_DIGEST_LENGTH),
+                          .hex = text_of(2 * SHA256_BYTES),
                           .scalar = H5Screate(H5S_SCALAR),
                           .layout = H5Pcreate(H5P_DATASET_CREATE),
                           .link = H5Pcreate(H5P_LINK_CREATE)};

@@ -74,7 +74,7 @@ class Process:
             self.process.kill()
             self.process.wait()
 
-    def await_ready(self, ready, seconds=30):
+    def await_ready(self, ready, seconds=30, look_seconds=0.02):
         """Polls until ready() holds; an OSError is a no."""
         deadline = time.monotonic() + seconds
         while True:
@@ -84,7 +84,7 @@ class Process:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 log = pathlib.Path(self.log).read_text(encoding="utf-8", errors="replace")[-2000:]
                 raise SystemExit(f"bench: {self.process.args[3]} is not ready:\n{log}")
-            time.sleep(0.02)
+            time.sleep(look_seconds)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@
 # cannot be installed leaves its comparisons out, with the reason in their rows.
 set -eu
 
-NEEDS="wrk util-linux python3 pkg-config gcc cmake ninja-build libmicrohttpd-dev git"
+NEEDS="wrk util-linux python3 pkg-config gcc cmake ninja-build libmicrohttpd-dev libhdf5-dev libssl-dev git"
 PEERS="nginx-light varnish webdis redis-server swift-proxy swift-account swift-container swift-object python3-swift python3-boto3"
 
 root=$(cd "$(dirname "$0")/../.." && pwd)

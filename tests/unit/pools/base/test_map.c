@@ -53,6 +53,29 @@ START_TEST(finds_what_was_inserted) {
 }
 END_TEST
 
+START_TEST(room_made_beforehand_is_enough) {
+    map_reserve(&map, 5000);
+    struct map_node **buckets = map.buckets;
+    ck_assert_ptr_nonnull(buckets);
+    insert_hashed(0, 4000);
+    map_reserve(&map, 100); /* never less */
+    insert_hashed(4000, 5000);
+    ck_assert_ptr_eq(map.buckets, buckets);
+    for (unsigned i = 0; i < 5000; i++) {
+        ck_assert_ptr_eq(map_find(&map, hash_bytes(&i, sizeof i), &i), &numbers[i].node);
+    }
+}
+END_TEST
+
+START_TEST(nodes_survive_room_made_later) {
+    insert_hashed(0, 100);
+    map_reserve(&map, 5000);
+    for (unsigned i = 0; i < 100; i++) {
+        ck_assert_ptr_eq(map_find(&map, hash_bytes(&i, sizeof i), &i), &numbers[i].node);
+    }
+}
+END_TEST
+
 START_TEST(equal_hashes_live_together) {
     for (unsigned i = 0; i < 40; i++) {
         insert(i, i < 20 ? 5 : UINT64_MAX);
@@ -138,6 +161,8 @@ Suite *map_suite(void) {
     TCase *tcase = tcase_create("all");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, finds_what_was_inserted);
+    tcase_add_test(tcase, room_made_beforehand_is_enough);
+    tcase_add_test(tcase, nodes_survive_room_made_later);
     tcase_add_test(tcase, equal_hashes_live_together);
     tcase_add_test(tcase, scans_rise_and_stop);
     tcase_add_test(tcase, a_scan_goes_on_after_growth);
