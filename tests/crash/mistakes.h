@@ -12,9 +12,6 @@ struct mistake {
     bool journal_is_not_synced;
     bool forgets_revokes;
     bool ignores_checksums;
-    bool knows_only_pages;
-    bool forgets_where_the_end_was;
-    bool lends_without_forgetting;
     bool notes_nothing;
 };
 

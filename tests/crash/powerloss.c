@@ -5,7 +5,7 @@
  * The next round goes on with what one of the states was recovered to.
  *
  *   CRASH_SEED    another life (default 1)
- *   CRASH_STATES  how many states (default 200)
+ *   CRASH_STATES  how many states (default 100)
  *   CRASH_STATE   only this one, with all that led to it: how a failure is played again
  *   CRASH_MISTAKE this planted mistake only, by its place in mistakes.c
  *
@@ -217,7 +217,7 @@ static bool run_trials(struct trials *trials, const struct workload_mistakes *pl
 START_TEST(no_cut_loses_or_changes_anything) {
     struct trials trials = {
         .seed = number_from("CRASH_SEED", 1),
-        .states = number_from("CRASH_STATES", 200),
+        .states = number_from("CRASH_STATES", 100),
         .only = number_from("CRASH_STATE", UINT64_MAX),
     };
     if (trials.only != UINT64_MAX) {

@@ -89,7 +89,7 @@ bool extents_put(struct extents *extents, uint64_t start, uint64_t end, uint64_t
         pieces[1].end = pieces[2].end;
         pieces[2].end = 0;
     }
-    struct extent kept[3];
+    struct extent kept[3] = {{0, 0, 0}};
     size_t count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(pieces); i++) {
         if (pieces[i].end) {

@@ -76,6 +76,7 @@ enum err journal_start(struct journal *journal, struct op *op) {
     if (result) {
         return op_fail_errno(op, result, "writing the HDF5 file's journal");
     }
+    journal->tried = false;
     journal->next_sequence = 1;
     journal->next_offset = JOURNAL_BLOCK_BYTES;
     journal->ready = true;
@@ -168,6 +169,7 @@ enum err journal_write(struct journal *journal, struct op *op, uint64_t end) {
     put_number(header + RECORD_CHECKSUM, journal_checksum(journal->salt, header, bytes), 8);
     int result = make_room(journal, journal->next_offset + record->size);
     if (!result) {
+        journal->tried = true;
         result = medium->ops->write(medium, MEDIUM_JOURNAL, journal->next_offset, record->data, record->size);
     }
     return result ? op_fail_errno(op, result, "writing the HDF5 file's journal") : OK;
@@ -176,4 +178,16 @@ enum err journal_write(struct journal *journal, struct op *op, uint64_t end) {
 void journal_advance(struct journal *journal) {
     journal->next_offset += journal->record.size;
     journal->next_sequence++;
+    journal->tried = false;
+}
+
+enum err journal_void_tried(struct journal *journal, struct op *op, bool *ret_written) {
+    *ret_written = journal->tried;
+    if (!journal->tried) {
+        return OK;
+    }
+    static const uint8_t zeros[JOURNAL_BLOCK_BYTES];
+    struct medium *medium = journal->medium;
+    int result = medium->ops->write(medium, MEDIUM_JOURNAL, journal->next_offset, zeros, sizeof zeros);
+    return result ? op_fail_errno(op, result, "writing the HDF5 file's journal") : OK;
 }

@@ -36,6 +36,7 @@ struct journal {
     uint64_t allocated_bytes; /* written once, so that blocks exist */
     struct buf record;        /* the one being made */
     uint32_t images, revokes;
+    bool tried; /* a record was written at next_offset, or a part of it, and not confirmed */
 };
 
 void journal_init(struct journal *journal, struct medium *medium);
@@ -56,6 +57,8 @@ enum err journal_add_image(struct journal *journal, struct op *op, uint64_t offs
 /* end: where the file ends for the library. */
 enum err journal_write(struct journal *journal, struct op *op, uint64_t end) MUST_USE;
 void journal_advance(struct journal *journal);
+/* A record that was written but not confirmed is not there any more. Not synced; *ret_written tells whether there is something to sync. */
+enum err journal_void_tried(struct journal *journal, struct op *op, bool *ret_written) MUST_USE;
 
 /* ---- reading ---- */
 

@@ -130,6 +130,18 @@ void shadow_discard(struct shadow *shadow) {
     mutex_unlock(&shadow->mutex);
 }
 
+/* A commit that failed may have left its record whole. Replay is about to write over what only that record refers to, so it must be
+ * gone first. */
+static enum err void_failed_commit(struct shadow *shadow, struct op *op) {
+    bool written = false;
+    enum err err = journal_void_tried(&shadow->journal, op, &written);
+    if (err || !written) {
+        return err;
+    }
+    int result = shadow->medium->ops->sync(shadow->medium, MEDIUM_JOURNAL);
+    return result ? op_fail_errno(op, result, "going back to the last commit") : OK;
+}
+
 /* The file as of the last commit, synced, whatever was written in place since. */
 static enum err replay(struct shadow *shadow, struct op *op) {
     struct medium *medium = shadow->medium;
@@ -156,7 +168,10 @@ enum err shadow_roll_back(struct shadow *shadow, struct op *op) {
     extents_clear(&shadow->bodies);
     shadow->bodies_noted = false;
     mutex_unlock(&shadow->mutex);
-    enum err err = replay(shadow, op);
+    enum err err = void_failed_commit(shadow, op);
+    if (!err) {
+        err = replay(shadow, op);
+    }
     if (!err && shadow->journal.ready) {
         err = end_generation(shadow, op);
     }

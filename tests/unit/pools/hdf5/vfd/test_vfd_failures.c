@@ -260,6 +260,117 @@ START_TEST(space_given_up_and_regained_is_not_free) {
 }
 END_TEST
 
+/* ---- bodies beside metadata ---- */
+
+/* Without the library: the shadow on a file that is all zeros. */
+static struct shadow *bare_shadow(struct lossy_disk *disk, struct op *op) {
+    op_init(op, 0, 0);
+    disk_open(disk, NULL);
+    ck_assert_int_eq(disk->medium.ops->set_size(&disk->medium, MEDIUM_MAIN, 8192), 0);
+    struct shadow *shadow = NULL;
+    ck_assert_int_eq(shadow_open(op, &disk->medium, &shadow), OK);
+    return shadow;
+}
+
+static void expect_main(const struct lossy_disk *disk, size_t offset, const char *text) {
+    ck_assert_uint_ge(disk->now.main.size, offset + strlen(text));
+    ck_assert_int_eq(memcmp(disk->now.main.bytes + offset, text, strlen(text)), 0);
+}
+
+static void write_metadata(struct shadow *shadow, struct op *op, uint64_t offset, const char *text) {
+    ck_assert_int_eq(shadow_write_metadata(shadow, op, offset, text, strlen(text)), OK);
+}
+
+static void write_as_others_do(struct lossy_disk *disk, uint64_t offset, const char *text) {
+    ck_assert_int_eq(disk->medium.ops->write(&disk->medium, MEDIUM_MAIN, offset, text, strlen(text)), 0);
+}
+
+START_TEST(a_checkpoint_leaves_lent_space_alone) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100, "old metadata that is freed");
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    shadow_lend(shadow, 104, 8);
+    write_as_others_do(&disk, 104, "THE BODY");
+    write_metadata(shadow, &op, 90, "beside it");
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    ck_assert_int_eq(shadow_checkpoint(shadow, &op), OK);
+    expect_main(&disk, 90, "beside it");
+    expect_main(&disk, 100, "old THE BODY that is freed");
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    disk_free(&disk);
+}
+END_TEST
+
+/* The old images are in the journal; the record that takes the body up voids them where it lies, and only there. */
+START_TEST(replay_leaves_a_noted_body_alone) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100, "old metadata that is freed");
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    shadow_lend(shadow, 104, 8);
+    write_as_others_do(&disk, 104, "THE BODY");
+    shadow_note_body(shadow, 104, 8);
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    shadow_discard(shadow);
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    ck_assert(disk.now.has_journal);
+    ck_assert_int_eq(shadow_open(&op, &disk.medium, &shadow), OK);
+    expect_main(&disk, 100, "old THE BODY that is freed");
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    disk_free(&disk);
+}
+END_TEST
+
+/* Metadata that comes where a body was is a difference to the body: what is equal must be there at replay. */
+START_TEST(metadata_over_a_noted_body_is_whole_after_replay) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100,
+                   "0123456789012345678901234567890123456789012345678901234567890123456789");
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    const char *body = "B______________________________________________________________________C";
+    shadow_lend(shadow, 100, strlen(body));
+    write_as_others_do(&disk, 100, body);
+    shadow_note_body(shadow, 100, strlen(body));
+    const char *metadata = "M______________________________________________________________________N";
+    write_metadata(shadow, &op, 100, metadata);
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    shadow_discard(shadow);
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    ck_assert_int_eq(shadow_open(&op, &disk.medium, &shadow), OK);
+    expect_main(&disk, 100, metadata);
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    disk_free(&disk);
+}
+END_TEST
+
+/* A record that failed may be whole: going back voids it before it writes to the file. */
+START_TEST(going_back_voids_the_failed_record_first) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100, "kept");
+    ck_assert_int_eq(shadow_commit(shadow, &op), OK);
+    write_metadata(shadow, &op, 100, "lost");
+    disk.fail_errno = EIO;
+    disk.fail_write_in = 1; /* half of a padded record: all of it */
+    ck_assert_int_eq(shadow_commit(shadow, &op), ERR_UNAVAILABLE);
+    size_t before = disk.op_count;
+    shadow_discard(shadow);
+    ck_assert_int_eq(shadow_roll_back(shadow, &op), OK);
+    ck_assert(disk.ops[before].kind == DISK_WRITE && disk.ops[before].file == MEDIUM_JOURNAL);
+    ck_assert(disk.ops[before + 1].kind == DISK_SYNC && disk.ops[before + 1].file == MEDIUM_JOURNAL);
+    expect_main(&disk, 100, "kept");
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    expect_main(&disk, 100, "kept");
+    disk_free(&disk);
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("vfd failures");
@@ -275,6 +386,10 @@ int main(void) {
     tcase_add_test(tcase, a_checkpoint_that_finds_the_disk_full_leaves_the_journal);
     tcase_add_test(tcase, a_checkpoint_that_cannot_be_confirmed_poisons);
     tcase_add_test(tcase, space_given_up_and_regained_is_not_free);
+    tcase_add_test(tcase, a_checkpoint_leaves_lent_space_alone);
+    tcase_add_test(tcase, replay_leaves_a_noted_body_alone);
+    tcase_add_test(tcase, metadata_over_a_noted_body_is_whole_after_replay);
+    tcase_add_test(tcase, going_back_voids_the_failed_record_first);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
