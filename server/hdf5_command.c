@@ -149,20 +149,20 @@ static const struct command *find_command(const char *name) {
 }
 
 static bool read_wish(const struct command *command, int argc, char **argv, struct wish *ret_wish) {
+    const char **const places[] = {&ret_wish->file, &ret_wish->out};
+    size_t count = command->takes_out ? 2 : 1;
+    size_t found = 0;
     for (int i = 0; i < argc; i++) {
         if (command->takes_adopt && strcmp(argv[i], "--adopt") == 0) {
             ret_wish->adopt = true;
-        } else if (argv[i][0] == '-' || !argv[i][0]) {
-            return false;
-        } else if (!ret_wish->file) {
-            ret_wish->file = argv[i];
-        } else if (command->takes_out && !ret_wish->out) {
-            ret_wish->out = argv[i];
-        } else {
+            continue;
+        }
+        if (argv[i][0] == '-' || !argv[i][0] || found == count) {
             return false;
         }
+        *places[found++] = argv[i];
     }
-    return ret_wish->file && (ret_wish->out || !command->takes_out);
+    return found == count;
 }
 
 int hdf5_command(int argc, char **argv) {

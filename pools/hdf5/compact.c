@@ -135,10 +135,11 @@ static struct record *record_of_name(struct compaction *compaction, const char *
     }
     struct id id = id_trusted(text, bytes);
     struct record *record = index_find(&compaction->store->index, &id);
-    if (record) {
-        record_link_name(record, own_name);
+    if (!record) {
+        return NULL;
     }
-    return record && strcmp(own_name, name) == 0 ? record : NULL;
+    record_link_name(record, own_name);
+    return strcmp(own_name, name) == 0 ? record : NULL;
 }
 
 static enum err redo(struct compaction *compaction, struct op *op, struct note *take_note) {

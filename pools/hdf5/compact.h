@@ -39,7 +39,7 @@ struct compaction {
     bool keeps_copy;   /* it is not unlinked any more */
     struct map places; /* by the address in the old file */
     struct map noted;  /* by name; each is in the queue, too */
-    STAILQ_HEAD(, note) notes;
+    STAILQ_HEAD(note_queue, note) notes;
     bool note_lost;       /* for want of memory */
     struct fault spoiled; /* what the old file went back for */
     bool foreign_copied;

@@ -88,7 +88,7 @@ struct store {
     struct fault break_fault;
     unsigned generation; /* how often changes were taken back, and why the last time */
     struct fault taken_back;
-    SLIST_HEAD(, undo) undo; /* undo.c */
+    SLIST_HEAD(undo_list, undo) undo; /* undo.c */
     struct live_reservations reservations;
     struct compaction *compaction; /* compact.h; NULL = none */
     uint64_t changed_ns;           /* when the file was last written to; 0 = not since it was opened */

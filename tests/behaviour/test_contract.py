@@ -31,7 +31,12 @@ class Operation(contract.Operation):
     def is_streamed(self):
         return "*/*" in self.types
 
+    @property
+    def is_upkeep(self):
+        return self.path.endswith(("/compact", "/scrub"))
+
     def target(self, pool="other", entry_id="kept"):
+        pool = "hdf5" if self.is_upkeep and pool == "other" else pool  # "other" lives in memory
         values = {"id": entry_id, "all": "true"}
         query = "&".join(f"{name}={escape(values[name])}" for name in self.required_query)
         return self.path.format(nick=pool, id=escape(entry_id)) + ("?" + query if query else "")
@@ -46,7 +51,7 @@ class Operation(contract.Operation):
             return f"other << {pool}\n".encode() if pool != "other" else b"alpha << other\n", PLAIN
         if self.path == "/pools":
             return json.dumps({"nickname": "made", "kind": "memory"}).encode(), JSON
-        return b'{"pool": null}', JSON
+        return b'{"action": "cancel"}' if self.is_upkeep else b'{"pool": null}', JSON
 
 
 def operations():
@@ -76,6 +81,8 @@ class Sweep(Case):
     def sweep(self, status, send):
         """Every operation that lists the status answers with it what `send` sends; there is one entry in the pool."""
         some = [operation for operation in self.operations if status in operation.statuses]
+        # What steers work that is under way is test_upkeep's.
+        some = [operation for operation in some if status != 200 or operation.method != "POST" or not operation.is_upkeep]
         self.assertTrue(some, f"no operation lists {status}")
         for operation in some:
             with self.subTest(operation.name, status=status):

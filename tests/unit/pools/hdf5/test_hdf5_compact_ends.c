@@ -109,38 +109,61 @@ END_TEST
 /* ---- crashes ---- */
 #define CRASHES 20
 
-/* Compacts until it is killed; a byte goes to `begun` when the first compaction has. */
-static void compact_until_killed(int begun) {
+static void key_of(unsigned number, char id[32]) {
+    snprintf(id, 32, "key-%u", number % 7);
+}
+
+/* Compacts and writes until it is killed. What is acknowledged goes to `told`. */
+static void work_until_killed(int told) {
     fixture_reopen(&fixture, NULL);
-    for (bool first = true;; first = false) {
-        if (ask(UPKEEP_START) != OK || (first && write(begun, "", 1) != 1)) {
+    for (unsigned number = 1;; number++) {
+        char id[32];
+        key_of(number, id);
+        if (ask(UPKEEP_START) != OK) {
             _exit(1);
         }
-        while (look().state == UPKEEP_RUNNING) {
-            sched_yield();
+        put_made(id, number * 1000, number, HOLD_OWNED);
+        if (write(told, &number, sizeof number) != (ssize_t)sizeof number) {
+            _exit(1);
         }
     }
 }
 
-/* At a random moment after it has begun. */
-static void kill_while_it_compacts(unsigned random) {
+/* At a random moment after the first write. The last number that was acknowledged. */
+static unsigned kill_at_work(unsigned random) {
     int ends[2];
-    char byte = 0;
+    unsigned last = 0;
     ck_assert_int_eq(pipe(ends), 0);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
-        compact_until_killed(ends[1]);
+        work_until_killed(ends[1]);
     }
-    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    close(ends[1]);
+    ck_assert_int_eq(read(ends[0], &last, sizeof last), sizeof last);
     const struct timespec moment = {.tv_nsec = (long)(random % 100) * 1000000L};
     nanosleep(&moment, NULL);
     ck_assert_int_eq(kill(child, SIGKILL), 0);
     int status = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFSIGNALED(status));
+    while (read(ends[0], &last, sizeof last) == (ssize_t)sizeof last) {
+    }
     close(ends[0]);
-    close(ends[1]);
+    return last;
+}
+
+/* Of the keys written last, the one after the last acknowledged may or may not be there. */
+static void expect_acknowledged(unsigned last) {
+    for (unsigned number = last > 6 ? last - 6 : 1; number <= last; number++) {
+        char id[32];
+        char next[32];
+        key_of(number, id);
+        key_of(last + 1, next);
+        if (strcmp(id, next) != 0) {
+            expect_made(id, number * 1000, number);
+        }
+    }
 }
 
 START_TEST(a_crash_leaves_one_whole_file) {
@@ -151,10 +174,17 @@ START_TEST(a_crash_leaves_one_whole_file) {
     unsigned left = 0;
     for (unsigned i = 0; i < CRASHES; i++) {
         state = state * 1103515245u + 12345u;
-        kill_while_it_compacts(state >> 8);
+        unsigned last = kill_at_work(state >> 8);
         left += size_of(COPY_NAME) >= 0;
         fixture_reopen(&fixture, NULL);
         ck_assert_int_eq(size_of(COPY_NAME), -1);
+        expect_shape_bodies();
+        expect_acknowledged(last);
+        for (unsigned key = 0; key < 7; key++) {
+            char id[32];
+            key_of(key, id);
+            drop(fixture.pool, id);
+        }
         expect_shapes();
         pool_unref(fixture.pool);
         fixture.pool = NULL;
