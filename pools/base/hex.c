@@ -17,13 +17,15 @@ bool hex_read_number(const char *text, unsigned digits, uint64_t *ret_number) {
     return true;
 }
 
+/* Digit by digit: a load of a large file reads a digest of each entry. */
 bool hex_read_bytes(const char *text, size_t count, uint8_t *ret_bytes) {
     for (size_t i = 0; i < count; i++) {
-        uint64_t byte = 0;
-        if (!hex_read_number(text + 2 * i, 2, &byte)) {
+        int high = hex_digit(text[2 * i]);
+        int low = high < 0 ? -1 : hex_digit(text[2 * i + 1]); /* the text may end before it */
+        if (low < 0) {
             return false;
         }
-        ret_bytes[i] = (uint8_t)byte;
+        ret_bytes[i] = (uint8_t)(high << 4 | low);
     }
     return true;
 }

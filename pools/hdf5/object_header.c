@@ -58,8 +58,11 @@ static uint64_t take_number(struct bytes *bytes, size_t count) {
 }
 
 static struct bytes take_part(struct bytes *bytes, size_t count) {
-    const uint8_t *at = take(bytes, count);
-    return bytes->failed ? (struct bytes){.failed = true} : (struct bytes){.at = at, .left = count};
+    struct bytes part = {.at = take(bytes, count), .left = count};
+    if (bytes->failed) {
+        part = (struct bytes){.failed = true};
+    }
+    return part;
 }
 
 /* ---- types and spaces, of bodies and of attributes ---- */
