@@ -71,7 +71,7 @@ class Opened:
             pool = json.loads(self.get("/pools/hdf5")[1])
             if pool["state"]["status"] == "ok":
                 return self.seconds()
-            time.sleep(5 * LOOK_SECONDS)
+            time.sleep(10 * LOOK_SECONDS)
         raise SystemExit(f"bench: the index is not loaded after {most_seconds} s: {pool['state']}")
 
 
