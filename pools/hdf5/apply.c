@@ -115,7 +115,8 @@ static enum err link_put(struct store *store, struct store_request *request, str
     meta.size_bytes = request->length;
     meta.stored_ms = clock_wall_ms();
     meta.created_ms = meta.created_ms ? meta.created_ms : meta.stored_ms;
-    enum err err = attributes_write(dataset, op, &meta, version_default_type(placement->kind));
+    enum err err =
+        attributes_write(&store->file->forms, dataset, op, &meta, version_default_type(placement->kind));
     if (err) {
         return err;
     }
@@ -307,7 +308,7 @@ static enum err learn(struct store *store, struct store_request *request) {
     }
     if (!err) {
         store_note_change(store, record);
-        err = attributes_write_sha256(dataset, request->request.op, request->sha256);
+        err = attributes_write_sha256(&store->file->forms, dataset, request->request.op, request->sha256);
     }
     return err;
 }

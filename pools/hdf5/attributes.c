@@ -15,10 +15,8 @@
 #define VALIDATOR_NAME "lailad_validator"
 #define EXTENSION_NAME "lailad_extension"
 
-/* Takes the space over. */
-static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t type, hid_t take_space,
+static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t type, hid_t space,
                           const void *value) {
-    AUTO(h5_close) hid_t space = take_space;
     AUTO(h5_close)
     hid_t attribute = type < 0 || space < 0
                           ? H5I_INVALID_HID
@@ -26,69 +24,61 @@ static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t 
     return attribute < 0 || H5Awrite(attribute, type, value) < 0 ? h5_fail(op, "write an attribute") : OK;
 }
 
-static hid_t text_type(size_t bytes) {
-    hid_t type = H5Tcopy(H5T_C_S1);
-    if (type < 0 || H5Tset_size(type, bytes) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0 ||
-        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
-        h5_close(type);
-        return H5I_INVALID_HID;
-    }
-    return type;
-}
-
-static enum err write_text(hid_t dataset, struct op *op, const char *name, const char *text) {
+static enum err write_text(const struct h5_forms *forms, hid_t dataset, struct op *op, const char *name,
+                           const char *text) {
     if (!text[0]) {
         return OK;
     }
-    AUTO(h5_close) hid_t type = text_type(strlen(text));
-    return write_one(dataset, op, name, type, H5Screate(H5S_SCALAR), text);
+    return write_one(dataset, op, name, h5_forms_text(forms, strlen(text)), forms->scalar, text);
 }
 
-static enum err write_time(hid_t dataset, struct op *op, const char *name, int64_t wall_ms) {
-    return write_one(dataset, op, name, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &wall_ms);
+static enum err write_time(const struct h5_forms *forms, hid_t dataset, struct op *op, const char *name,
+                           int64_t wall_ms) {
+    return write_one(dataset, op, name, H5T_NATIVE_INT64, forms->scalar, &wall_ms);
 }
 
-enum err attributes_write(hid_t dataset, struct op *op, const struct meta *meta, const char *default_type) {
+enum err attributes_write(const struct h5_forms *forms, hid_t dataset, struct op *op, const struct meta *meta,
+                          const char *default_type) {
     enum err err = OK;
     if (meta->has_sha256) {
         char hex[SHA256_HEX_BYTES];
         digest_hex(meta->sha256, hex);
-        err = write_text(dataset, op, SHA256_NAME, hex);
+        err = write_text(forms, dataset, op, SHA256_NAME, hex);
     }
     if (!err) {
-        err = write_time(dataset, op, STORED_NAME, meta->stored_ms);
+        err = write_time(forms, dataset, op, STORED_NAME, meta->stored_ms);
     }
     if (!err && meta->created_ms != meta->stored_ms) {
-        err = write_time(dataset, op, CREATED_NAME, meta->created_ms);
+        err = write_time(forms, dataset, op, CREATED_NAME, meta->created_ms);
     }
     if (!err && meta->hold == HOLD_CACHED) {
-        err = write_text(dataset, op, HOLD_NAME, "cached");
+        err = write_text(forms, dataset, op, HOLD_NAME, "cached");
     }
     if (!err && strcmp(meta->content_type, default_type) != 0) {
-        err = write_text(dataset, op, TYPE_NAME, meta->content_type);
+        err = write_text(forms, dataset, op, TYPE_NAME, meta->content_type);
     }
     if (!err) {
-        err = write_text(dataset, op, ENCODING_NAME, meta->content_encoding);
+        err = write_text(forms, dataset, op, ENCODING_NAME, meta->content_encoding);
     }
     if (!err) {
-        err = write_text(dataset, op, VALIDATOR_NAME, meta->validator);
+        err = write_text(forms, dataset, op, VALIDATOR_NAME, meta->validator);
     }
     if (!err && meta->extension && meta->extension->size) {
-        hsize_t count = meta->extension->size;
-        err = write_one(dataset, op, EXTENSION_NAME, H5T_STD_U8LE, H5Screate_simple(1, &count, NULL),
-                        meta->extension->data);
+        err = write_one(dataset, op, EXTENSION_NAME, H5T_STD_U8LE,
+                        h5_forms_line(forms, meta->extension->size), meta->extension->data);
     }
     return err;
 }
 
-enum err attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
+enum err attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
+                                 const uint8_t sha256[SHA256_BYTES]) {
     htri_t exists = H5Aexists(dataset, SHA256_NAME);
     if (exists < 0 || (exists && H5Adelete(dataset, SHA256_NAME) < 0)) {
         return h5_fail(op, "replace an attribute");
     }
     char hex[SHA256_HEX_BYTES];
     digest_hex(sha256, hex);
-    return write_text(dataset, op, SHA256_NAME, hex);
+    return write_text(forms, dataset, op, SHA256_NAME, hex);
 }
 
 /* A scalar fixed-length string that fits, with its NUL; false when it is anything else. */

@@ -20,10 +20,11 @@
 #include "pools/hdf5/h5.h"
 
 /* Strings are UTF-8, fixed length. default_type is the content type that is not written. */
-enum err attributes_write(hid_t dataset, struct op *op, const struct meta *meta,
+enum err attributes_write(const struct h5_forms *forms, hid_t dataset, struct op *op, const struct meta *meta,
                           const char *default_type) MUST_USE;
 /* Only the digest, in place of the one that is there. */
-enum err attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]) MUST_USE;
+enum err attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
+                                 const uint8_t sha256[SHA256_BYTES]) MUST_USE;
 /* ret_meta comes initialised and with the default type; the caller calls meta_fini whatever the result. */
 enum err attributes_read(hid_t dataset, struct op *op, struct meta *ret_meta) MUST_USE;
 

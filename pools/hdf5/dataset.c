@@ -16,35 +16,6 @@ bool dataset_is_text(const void *bytes, size_t count) {
            utf8_valid(bytes, count);
 }
 
-static hid_t body_type(enum version_kind kind, uint64_t length) {
-    if (kind == VERSION_BYTES) {
-        return H5Tcopy(H5T_STD_U8LE);
-    }
-    hid_t type = H5Tcopy(H5T_C_S1);
-    if (type < 0 || H5Tset_size(type, (size_t)length) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0 ||
-        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
-        h5_close(type);
-        return H5I_INVALID_HID;
-    }
-    return type;
-}
-
-static hid_t body_space(enum version_kind kind, uint64_t length) {
-    hsize_t count = length;
-    return kind == VERSION_TEXT ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &count, NULL);
-}
-
-static hid_t body_layout(void) {
-    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
-    if (list < 0 || H5Pset_obj_track_times(list, false) < 0 || H5Pset_layout(list, H5D_CONTIGUOUS) < 0 ||
-        H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY) < 0 ||
-        H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) < 0) {
-        h5_close(list);
-        return H5I_INVALID_HID;
-    }
-    return list;
-}
-
 static bool address_of(hid_t object, uint64_t *ret_address) {
     H5O_info_t info;
     if (H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0) {
@@ -56,15 +27,14 @@ static bool address_of(hid_t object, uint64_t *ret_address) {
 
 enum err dataset_create(struct h5_file *file, struct op *op, enum version_kind kind, uint64_t length,
                         hid_t *ret_dataset, struct placement *ret_placement) {
-    AUTO(h5_close) hid_t type = body_type(kind, length);
-    AUTO(h5_close) hid_t space = body_space(kind, length);
-    if (file->body_layout < 0) {
-        file->body_layout = body_layout();
-    }
-    if (type < 0 || space < 0 || file->body_layout < 0) {
+    const struct h5_forms *forms = &file->forms;
+    bool text = kind == VERSION_TEXT;
+    hid_t type = text ? h5_forms_text(forms, (size_t)length) : H5T_STD_U8LE;
+    hid_t space = text ? forms->scalar : h5_forms_line(forms, length);
+    if (type < 0 || space < 0) {
         return h5_fail(op, "describe an entry");
     }
-    AUTO(h5_close) hid_t dataset = H5Dcreate_anon(file->id, type, space, file->body_layout, H5P_DEFAULT);
+    AUTO(h5_close) hid_t dataset = H5Dcreate_anon(file->id, type, space, forms->body, H5P_DEFAULT);
     if (dataset < 0) {
         return h5_fail(op, "make an entry");
     }

@@ -64,3 +64,49 @@ void h5_close(hid_t id) {
         h5_forget();
     }
 }
+
+/* ---- forms ---- */
+static hid_t make_text(void) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && (H5Tset_cset(type, H5T_CSET_UTF8) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)) {
+        h5_close(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static hid_t make_body_layout(void) {
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    if (list >= 0 && (H5Pset_obj_track_times(list, false) < 0 || H5Pset_layout(list, H5D_CONTIGUOUS) < 0 ||
+                      H5Pset_alloc_time(list, H5D_ALLOC_TIME_EARLY) < 0 ||
+                      H5Pset_fill_time(list, H5D_FILL_TIME_NEVER) < 0)) {
+        h5_close(list);
+        return H5I_INVALID_HID;
+    }
+    return list;
+}
+
+enum err h5_forms_open(struct h5_forms *ret_forms, struct op *op) {
+    *ret_forms = (struct h5_forms){.scalar = H5Screate(H5S_SCALAR),
+                                   .text = make_text(),
+                                   .line = H5Screate(H5S_SIMPLE),
+                                   .body = make_body_layout()};
+    bool all = ret_forms->scalar >= 0 && ret_forms->text >= 0 && ret_forms->line >= 0 && ret_forms->body >= 0;
+    return all ? OK : h5_fail(op, "prepare");
+}
+
+void h5_forms_close(struct h5_forms *forms) {
+    h5_close(forms->scalar);
+    h5_close(forms->text);
+    h5_close(forms->line);
+    h5_close(forms->body);
+}
+
+hid_t h5_forms_text(const struct h5_forms *forms, size_t bytes) {
+    return H5Tset_size(forms->text, bytes) < 0 ? H5I_INVALID_HID : forms->text;
+}
+
+hid_t h5_forms_line(const struct h5_forms *forms, uint64_t count) {
+    hsize_t extent = count;
+    return H5Sset_extent_simple(forms->line, 1, &extent, NULL) < 0 ? H5I_INVALID_HID : forms->line;
+}

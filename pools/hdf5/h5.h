@@ -33,4 +33,18 @@ static inline hid_t h5_steal(hid_t *held) {
     return taken;
 }
 
+/* ---- forms ---- */
+/* What every entry is described by: made once, since making them costs as much as writing an entry. One thread at a time. */
+struct h5_forms {
+    hid_t scalar; /* one element */
+    hid_t text;   /* a UTF-8 string, null-padded */
+    hid_t line;   /* one dimension */
+    hid_t body;   /* how bodies are laid out: in one piece, allotted at once, never filled, without times */
+};
+enum err h5_forms_open(struct h5_forms *ret_forms, struct op *op) MUST_USE;
+void h5_forms_close(struct h5_forms *forms);
+/* The text or the line with that size, until the next call. Negative = the library failed. */
+hid_t h5_forms_text(const struct h5_forms *forms, size_t bytes);
+hid_t h5_forms_line(const struct h5_forms *forms, uint64_t count);
+
 #endif

@@ -117,10 +117,9 @@ static enum err open_library(struct h5_file *file, struct op *op, const char *pa
 }
 
 static void close_library(struct h5_file *file) {
-    h5_close(file->body_layout);
     h5_close(file->root);
     h5_close(file->id);
-    file->body_layout = file->root = file->id = H5I_INVALID_HID;
+    file->root = file->id = H5I_INVALID_HID;
 }
 
 static enum err create_file(struct h5_file *file, struct op *op, const char *path) {
@@ -165,10 +164,13 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
         return op_no_memory(op);
     }
     atomic_init(&file->refs, 1);
-    file->body_layout = file->id = file->root = H5I_INVALID_HID;
+    file->id = file->root = H5I_INVALID_HID;
     file->fd = -1;
     bool empty = false;
-    enum err err = open_descriptor(file, op, path, options);
+    enum err err = h5_forms_open(&file->forms, op);
+    if (!err) {
+        err = open_descriptor(file, op, path, options);
+    }
     if (!err && !options->copy) {
         err = open_shadow(file, op, path);
     }
@@ -257,6 +259,7 @@ void h5_file_unref(struct h5_file *file) {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = file->closing_mtime_s}};
         (void)futimens(file->fd, times); /* failing that, entries are compared with their digests once more */
     }
+    h5_forms_close(&file->forms);
     if (file->fd >= 0) {
         close(file->fd); /* the lock goes with it */
     }

@@ -29,7 +29,7 @@ struct h5_file {
     atomic_uint refs;
     hid_t id;
     hid_t root;
-    hid_t body_layout; /* dataset.c: made for the first body, costs a fifth of one */
+    struct h5_forms forms;
     int fd;
     struct shadow *shadow; /* NULL = a copy in the making */
     bool writable;

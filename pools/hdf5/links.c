@@ -136,6 +136,11 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
     return OK;
 }
 
+/* Whether a name that the index does not have may be in the file all the same. */
+static bool may_be_foreign(struct store *store) {
+    return atomic_load(&store->foreign) > 0 || !atomic_load(&store->loaded);
+}
+
 enum err store_link(struct store *store, struct op *op, hid_t dataset, const char *name,
                     struct version *old) {
     hid_t root = store->file->root;
@@ -145,7 +150,7 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
         if (err) {
             return err;
         }
-    } else if (H5Lexists(root, name, H5P_DEFAULT) > 0) {
+    } else if (may_be_foreign(store) && H5Lexists(root, name, H5P_DEFAULT) > 0) {
         return op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
     }
     if (H5Olink(dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {

@@ -22,8 +22,10 @@ enum err __wrap_h5_file_commit(struct h5_file *file, struct op *op);
 bool __real_h5_file_is_poisoned(const struct h5_file *file);
 bool __wrap_h5_file_is_poisoned(const struct h5_file *file);
 
-enum err __real_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]);
-enum err __wrap_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]);
+enum err __real_attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
+                                        const uint8_t sha256[SHA256_BYTES]);
+enum err __wrap_attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
+                                        const uint8_t sha256[SHA256_BYTES]);
 
 static struct fixture fixture;
 static bool note_fails;
@@ -84,9 +86,10 @@ bool __wrap_h5_file_is_poisoned(const struct h5_file *file) {
     return sync_failed || __real_h5_file_is_poisoned(file);
 }
 
-enum err __wrap_attributes_write_sha256(hid_t dataset, struct op *op, const uint8_t sha256[SHA256_BYTES]) {
+enum err __wrap_attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
+                                        const uint8_t sha256[SHA256_BYTES]) {
     return note_fails ? op_fail(op, REASON_NO_SPACE, "this note fails")
-                      : __real_attributes_write_sha256(dataset, op, sha256);
+                      : __real_attributes_write_sha256(forms, dataset, op, sha256);
 }
 
 /* ---- requests of one batch ---- */
