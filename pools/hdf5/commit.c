@@ -4,6 +4,9 @@
 #include "pools/base/clock.h"
 #include "pools/base/must.h"
 
+#include <errno.h>
+#include <time.h>
+
 /* How soon a waiting caller notices that it was cancelled. */
 #define CANCEL_LOOK_NS (100 * NS_PER_MS)
 
@@ -36,15 +39,19 @@ static void take_locked(struct commit *commit, bool urgent_only, struct request_
     STAILQ_CONCAT(&commit->queue, &left);
 }
 
+/* Each caller has a semaphore of its own: woken by a condition, all of a batch would queue for the one mutex. Once posted, a request may be
+ * gone. */
 static void finish(struct commit *commit, struct request_batch *batch) {
+    struct request *request = NULL;
     mutex_lock(&commit->mutex);
-    struct request *request;
-    while ((request = STAILQ_FIRST(batch)) != NULL) {
-        STAILQ_REMOVE_HEAD(batch, in_batch);
+    STAILQ_FOREACH(request, batch, in_batch) {
         request->state = REQUEST_DONE;
-        cond_signal(&request->done);
     }
     mutex_unlock(&commit->mutex);
+    while ((request = STAILQ_FIRST(batch)) != NULL) {
+        STAILQ_REMOVE_HEAD(batch, in_batch);
+        MUST(sem_post(&request->done) == 0);
+    }
 }
 
 /* One turn: a batch, a slice of background work, or a wait until that is due. False when it is time to end. */
@@ -107,35 +114,50 @@ void commit_stop(struct commit *commit) {
     commit->started = false;
 }
 
-/* Waits until the request is done, or takes it back. */
-static void await(struct commit *commit, struct op *op, struct request *request) {
-    while (request->state != REQUEST_DONE) {
-        if (request->state == REQUEST_QUEUED) {
-            enum err err = op_check(op);
-            if (err) {
-                STAILQ_REMOVE(&commit->queue, request, request, in_batch);
-                request->result = err;
-                return;
-            }
+/* False when the time is over. */
+static bool wait_done(struct request *request, uint64_t wait_ns) {
+    struct timespec until;
+    MUST(clock_gettime(CLOCK_REALTIME, &until) == 0);
+    uint64_t ns = (uint64_t)until.tv_nsec + wait_ns;
+    until.tv_sec += (time_t)(ns / NS_PER_S);
+    until.tv_nsec = (long)(ns % NS_PER_S);
+    while (sem_timedwait(&request->done, &until) != 0) {
+        if (errno != EINTR) {
+            return false;
         }
-        uint64_t wait_ns = CANCEL_LOOK_NS;
-        if (request->state == REQUEST_QUEUED) {
-            wait_ns = op_left_ns(op, CANCEL_LOOK_NS);
-        }
-        cond_wait_until(&request->done, &commit->mutex, clock_now_ns() + wait_ns);
     }
+    return true;
+}
+
+/* How long to wait before the next look; 0 = the request has been taken back. */
+static uint64_t look(struct commit *commit, struct op *op, struct request *request) {
+    uint64_t wait_ns = CANCEL_LOOK_NS;
+    mutex_lock(&commit->mutex);
+    if (request->state == REQUEST_QUEUED) {
+        enum err err = op_check(op);
+        wait_ns = err ? 0 : op_left_ns(op, CANCEL_LOOK_NS) + 1;
+        if (err) {
+            STAILQ_REMOVE(&commit->queue, request, request, in_batch);
+            request->result = err;
+        }
+    }
+    mutex_unlock(&commit->mutex);
+    return wait_ns;
 }
 
 enum err commit_submit(struct commit *commit, struct op *op, struct request *request) {
-    cond_init(&request->done);
+    MUST(sem_init(&request->done, 0, 0) == 0);
     request->op = op;
     request->state = REQUEST_QUEUED;
     mutex_lock(&commit->mutex);
     STAILQ_INSERT_TAIL(&commit->queue, request, in_batch);
     cond_signal(&commit->work);
-    await(commit, op, request);
     mutex_unlock(&commit->mutex);
-    cond_fini(&request->done);
+    uint64_t wait_ns = look(commit, op, request);
+    while (wait_ns && !wait_done(request, wait_ns)) {
+        wait_ns = look(commit, op, request);
+    }
+    MUST(sem_destroy(&request->done) == 0);
     return request->result;
 }
 

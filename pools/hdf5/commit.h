@@ -17,6 +17,7 @@
 #include "pools/base/mutex.h"
 #include "pools/base/op.h"
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
@@ -27,7 +28,7 @@ enum request_state { REQUEST_QUEUED, REQUEST_TAKEN, REQUEST_DONE };
 /* The part every request begins with. */
 struct request {
     STAILQ_ENTRY(request) in_batch;
-    struct cond done;
+    sem_t done;    /* posted with state 3 */
     struct op *op; /* the caller's; the thread's from TAKEN to DONE */
     enum request_state state;
     bool urgent; /* only looks: may be served in the middle of long background work */
