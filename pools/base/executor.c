@@ -131,26 +131,26 @@ static bool await_wake(struct idler *idler) {
 
 /* Idle until there is a task for this thread, NULL: look again. *ret_may_end: nothing came for long. The lane is locked before, and not
  * afterwards. */
-static struct task *stand_by(struct lane_state *lane, bool *ret_may_end) {
-    struct idler idler = {.next = lane->idlers};
-    MUST(sem_init(&idler.wake, 0, 0) == 0);
-    lane->idlers = &idler;
+static struct task *stand_by(struct lane_state *lane, struct idler *idler, bool *ret_may_end) {
+    *idler = (struct idler){.next = lane->idlers};
+    MUST(sem_init(&idler->wake, 0, 0) == 0);
+    lane->idlers = idler;
     mutex_unlock(&lane->mutex);
     *ret_may_end = false;
-    if (!await_wake(&idler)) {
+    if (!await_wake(idler)) {
         mutex_lock(&lane->mutex);
-        *ret_may_end = unlink_idler(lane, &idler);
+        *ret_may_end = unlink_idler(lane, idler);
         mutex_unlock(&lane->mutex);
-        while (!*ret_may_end && sem_wait(&idler.wake) != 0) { /* somebody was just about to wake it */
+        while (!*ret_may_end && sem_wait(&idler->wake) != 0) { /* somebody was just about to wake it */
             MUST(errno == EINTR);
         }
     }
-    MUST(sem_destroy(&idler.wake) == 0);
-    return idler.task;
+    MUST(sem_destroy(&idler->wake) == 0);
+    return idler->task;
 }
 
 /* The next task, its share begun; NULL when the thread shall end. The lane is locked before; afterwards only with NULL. */
-static struct task *next_task(struct lane_state *lane) {
+static struct task *next_task(struct lane_state *lane, struct idler *idler) {
     bool may_end = false;
     for (;;) {
         struct task *task = take_first(lane);
@@ -162,7 +162,7 @@ static struct task *next_task(struct lane_state *lane) {
         if (lane->stopping || (may_end && lane->threads > 1)) {
             return NULL;
         }
-        task = stand_by(lane, &may_end);
+        task = stand_by(lane, idler, &may_end);
         if (task) {
             return task;
         }
@@ -172,9 +172,10 @@ static struct task *next_task(struct lane_state *lane) {
 
 static void *lane_main(void *argument) {
     struct lane_state *lane = argument;
+    struct idler idler;
     struct task *task = NULL;
     mutex_lock(&lane->mutex);
-    while ((task = next_task(lane)) != NULL) {
+    while ((task = next_task(lane, &idler)) != NULL) {
         const void *share = task->share; /* the run may be the task's end */
         task->run(task);
         mutex_lock(&lane->mutex);

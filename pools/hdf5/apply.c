@@ -163,7 +163,7 @@ static enum err put(struct store *store, struct store_request *request) {
         return err;
     }
     hid_t dataset = H5I_INVALID_HID;
-    struct placement placement;
+    struct placement placement = {0};
     err = place_body(store, request, &dataset, &placement);
     if (err) {
         return err;

@@ -89,7 +89,7 @@ static enum err put_back(struct store *store, struct op *op, struct undo *undo) 
 static void close_dead_ids(struct store *store, const struct fault *why) {
     STAILQ_CONCAT(&store->held, &store->new_held);
     store_let_all_go(store);
-    struct reservation *reservation;
+    struct reservation *reservation = NULL;
     LIST_FOREACH(reservation, &store->reservations, in_reservations) {
         h5_close(reservation->dataset);
         reservation->dataset = H5I_INVALID_HID;
@@ -100,7 +100,7 @@ static void close_dead_ids(struct store *store, const struct fault *why) {
 /* Below it uploads write, whether they will be told to send again or not. */
 static uint64_t end_of_reservations(const struct store *store) {
     uint64_t end = 0;
-    const struct reservation *reservation;
+    const struct reservation *reservation = NULL;
     LIST_FOREACH(reservation, &store->reservations, in_reservations) {
         uint64_t its_end = reservation->placement.offset + reservation->placement.length;
         end = its_end > end ? its_end : end;
@@ -118,7 +118,7 @@ void store_roll_back(struct store *store, const struct fault *why) {
     h5_file_discard(store->file);
     index_unstage(&store->index);
     enum err err = OK;
-    struct undo *undo;
+    struct undo *undo = NULL;
     SLIST_FOREACH(undo, &store->undo, in_undo) {
         err = err ? err : put_back(store, &op, undo);
     }
