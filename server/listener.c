@@ -7,6 +7,7 @@
 #include "server/screen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,7 +19,8 @@
 
 struct listener {
     struct MHD_Daemon *daemon;
-    int quiesced_fd; /* the listening socket after listener_quiesce, else -1 */
+    int fd; /* the library's: it closes it */
+    bool quiesced;
     char authority[ADDRESS_TEXT_BYTES];
 };
 
@@ -120,7 +122,6 @@ enum err listener_start(struct op *op, const struct listen_address *address,
     if (!listener) {
         return op_no_memory(op);
     }
-    listener->quiesced_fd = -1;
     int fd = -1;
     enum err err = bind_socket(op, address, &fd);
     if (err) {
@@ -137,6 +138,7 @@ enum err listener_start(struct op *op, const struct listen_address *address,
         err = op_fail(op, REASON_INTERNAL, "the HTTP library did not start");
         goto fail_socket;
     }
+    listener->fd = fd;
     *ret_listener = listener;
     return OK;
 fail_socket:
@@ -150,13 +152,21 @@ const char *listener_authority(const struct listener *listener) {
     return listener->authority;
 }
 
+/* The number of the listening socket becomes that of a socket on which nothing ever happens: the listening one closes, connections in its
+ * queue are refused, every poll thread's epoll forgets it. MHD_quiesce_daemon would race with those threads: where both take
+ * the socket out of an epoll set, version 0.9.75 ends the process. */
 void listener_quiesce(struct listener *listener) {
-    if (listener->quiesced_fd < 0) {
-        listener->quiesced_fd = MHD_quiesce_daemon(listener->daemon);
-        if (listener->quiesced_fd >= 0) {
-            /* The library keeps looking at it until it is stopped; connections in its queue are refused now. */
-            (void)shutdown(listener->quiesced_fd, SHUT_RDWR);
-        }
+    if (listener->quiesced) {
+        return;
+    }
+    listener->quiesced = true;
+    int silent = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (silent < 0 || dup3(silent, listener->fd, O_CLOEXEC) < 0) {
+        (void)shutdown(listener->fd,
+                       SHUT_RDWR); /* refuses as well, but wakes the poll threads again and again */
+    }
+    if (silent >= 0) {
+        close(silent);
     }
 }
 
@@ -165,8 +175,5 @@ void listener_stop(struct listener *listener) {
         return;
     }
     MHD_stop_daemon(listener->daemon);
-    if (listener->quiesced_fd >= 0) {
-        close(listener->quiesced_fd);
-    }
     free(listener);
 }

@@ -313,13 +313,8 @@ static enum err learn(struct store *store, struct store_request *request) {
     return err;
 }
 
-/* Marked first: no read makes it hot again once it is cool. */
 static enum err quarantine(struct store *store, struct store_request *request) {
-    const struct record *record = index_find(&store->index, request->id);
-    request->existed = record && atomic_load(&record->version) == request->version;
-    atomic_store(&request->version->damaged, true);
-    atomic_store(&request->version->verified, false);
-    index_cool(&store->index, request->version);
+    request->existed = index_quarantine(&store->index, request->id, request->version);
     return OK;
 }
 
@@ -353,9 +348,14 @@ static enum err perform(struct store *store, struct store_request *request) {
     must_fail("a request has an action", __FILE__, __LINE__);
 }
 
+/* What a change answers holds only once it is committed, also when it says that there was nothing to change. */
+static bool is_change(enum store_action action) {
+    return action == STORE_PUT || action == STORE_REMOVE || action == STORE_REMOVE_MANY;
+}
+
 static enum err carry_out(struct store *store, struct store_request *request) {
     enum err err = perform(store, request);
-    request->generation = store->generation;
+    request->undecided = !err && is_change(request->action);
     return err;
 }
 
@@ -382,44 +382,27 @@ void store_run_urgent(void *context, struct request_batch *batch) {
     }
 }
 
-static void fail_changed(struct store_request *request, const struct fault *fault) {
-    request->request.result = op_adopt(request->request.op, fault);
-    if (request->action == STORE_PUT) {
-        version_drop(request->version);
-        request->version = NULL;
-    }
-}
-
 void store_run_batch(void *context, struct request_batch *batch) {
     struct store *store = context;
     struct op op;
     op_init(&op, 0, 0);
     index_trim(&store->index);
     struct request *request = NULL;
-    unsigned generation = store->generation;
     store->rest_due_ns = 0;
     store_checkpoint_if_due(store);
+    store->batch = batch;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
     }
     bool may_wait = !store->copies_due_ns || clock_now_ns() < store->copies_due_ns;
-    bool whole = !store->must_roll_back && store->generation == generation && !atomic_load(&store->poisoned);
+    bool whole = !store->must_roll_back && !atomic_load(&store->poisoned);
     if (may_wait && whole && is_copies_only(batch)) {
         index_publish(&store->index); /* what they replaced stays held until a commit */
         if (!store->copies_due_ns) {
             store->copies_due_ns = clock_now_ns() + STORE_COPIES_NS;
         }
-        return;
+    } else {
+        (void)store_settle(store, &op); /* tells whom it concerns */
     }
-    enum err err = store_settle(store, &op);
-    if (!err && store->generation == generation) {
-        return;
-    }
-    STAILQ_FOREACH(request, batch, in_batch) {
-        struct store_request *one = request_of(request);
-        bool taken_back = one->generation != store->generation; /* earlier within this batch */
-        if (!request->result && one->changed && (err || taken_back)) {
-            fail_changed(one, err && !taken_back ? &op.fault : &store->taken_back);
-        }
-    }
+    store->batch = NULL;
 }

@@ -37,6 +37,7 @@ struct compaction {
     struct h5_file *copy;
     char path[PATH_MAX];
     bool keeps_copy;   /* it is not unlinked any more */
+    bool name_lost;    /* it has the path, but perhaps not after a power cut */
     struct map places; /* by the address in the old file */
     struct map noted;  /* by name; each is in the queue, too */
     STAILQ_HEAD(note_queue, note) notes;

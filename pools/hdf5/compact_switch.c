@@ -6,13 +6,13 @@
 #include "pools/hdf5/compact.h"
 
 #include "pools/base/clock.h"
-#include "pools/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MOST_ORIGINALS 100
@@ -39,20 +39,30 @@ static enum err keep_original_name(struct op *op, const char *path, char ret_kep
     return op_fail_errno(op, EEXIST, "keeping the original file");
 }
 
-/* The names are changed already; should this fail, a crash may bring the old file back under its name. */
-static void sync_directory(const char *path) {
+static bool sync_directory(const char *path) {
     char directory[PATH_MAX];
     const char *name = strrchr(path, '/');
     int length = name ? snprintf(directory, sizeof directory, "%.*s", (int)(name - path + 1), path)
                       : snprintf(directory, sizeof directory, ".");
     bool whole = length > 0 && (size_t)length < sizeof directory;
     int fd = whole ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd < 0 || fsync(fd) != 0) {
-        log_line(LOG_WARNING, "hdf5", "the directory of a copied file could not be synced");
-    }
+    bool synced = fd >= 0 && fsync(fd) == 0;
     if (fd >= 0) {
         close(fd);
     }
+    return synced;
+}
+
+/* Who may read the file may read its copy, and nobody else. Only root may give it another owner. */
+static enum err take_owner(const struct compaction *compaction, struct op *op) {
+    struct stat status;
+    if (fstat(compaction->store->file->fd, &status) != 0) {
+        return op_fail_errno(op, errno, "looking at the file");
+    }
+    bool owned = fchown(compaction->copy->fd, status.st_uid, status.st_gid) == 0 || errno == EPERM;
+    return owned && fchmod(compaction->copy->fd, status.st_mode & 07777) == 0
+               ? OK
+               : op_fail_errno(op, errno, "giving a copy of the file its permissions");
 }
 
 static enum err take_path(struct compaction *compaction, struct op *op, bool keep_original) {
@@ -70,7 +80,7 @@ static enum err take_path(struct compaction *compaction, struct op *op, bool kee
         return err;
     }
     compaction->keeps_copy = true;
-    sync_directory(path);
+    compaction->name_lost = !sync_directory(path);
     return OK;
 }
 
@@ -156,6 +166,9 @@ static enum err take_over(struct compaction *compaction, struct op *op, bool kee
     struct store *store = compaction->store;
     enum err err = mark(compaction, op);
     if (!err) {
+        err = take_owner(compaction, op);
+    }
+    if (!err) {
         err = h5_file_rest(store->file, op); /* no journal of the old file beside the new one */
     }
     if (!err) {
@@ -178,6 +191,10 @@ enum err compaction_switch(struct compaction *compaction, struct op *op, bool ke
     }
     if (!err) {
         go_on_in_copy(compaction, &moves);
+        if (compaction->name_lost) { /* commits would go on in a file that a power cut may take away */
+            store_poison(compaction->store,
+                         "the directory of a compacted file could not be synced; it has to be opened again");
+        }
     }
     free(moves.moves);
     return err;
@@ -189,12 +206,17 @@ enum err compaction_keep(struct compaction *compaction, struct op *op) {
     int64_t now_s = clock_wall_ms() / 1000;
     enum err err = h5_file_set_mark(copy, op, alone ? now_s : H5_MARK_MIXED);
     if (!err) {
-        err = h5_file_commit(copy, op);
+        err = take_owner(compaction, op);
+    }
+    if (!err) {
+        err = h5_file_finish_copy(copy, op);
+    }
+    if (!err && !sync_directory(compaction->path)) {
+        err = op_fail(op, REASON_IO, "the directory of the copy could not be synced");
     }
     if (!err) {
         copy->closing_mtime_s = alone ? now_s : 0;
         compaction->keeps_copy = true;
-        sync_directory(compaction->path);
     }
     return err;
 }

@@ -1,5 +1,5 @@
 /* compact_work.c - when the file is copied: on request, when much of it is unused, before a first write that needs it. Runs on
- * the store's thread but for compact_start. See compact.h and work.h.
+ * the store's thread but for store_compact_begin. See compact.h and work.h.
  *
  * A compaction goes on in slices: longer ones while nobody waits, a short one after each batch, so that it ends under any
  * traffic. Uploads that have their place in the old file already are waited for; those that take longer than

@@ -281,13 +281,7 @@ struct version *dataset_version(struct h5_file *file, const struct description *
     return version_new(file, &description->placement, &description->meta);
 }
 
-enum err dataset_read(const struct version *version, struct op *op, struct blob **ret_body) {
-    if (version->length > DATASET_LIBRARY_MOST_BYTES) {
-        return op_fail(op, REASON_UNSUPPORTED,
-                       "the entry is not stored in one piece and is larger than %llu bytes: repack the file",
-                       (unsigned long long)DATASET_LIBRARY_MOST_BYTES);
-    }
-    h5_enter();
+static enum err read_by_library(const struct version *version, struct op *op, struct blob **ret_body) {
     AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
     enum err err = dataset_open(version->file, op, version->address, &dataset);
     if (err) {
@@ -309,4 +303,17 @@ enum err dataset_read(const struct version *version, struct op *op, struct blob 
     }
     *ret_body = STEAL(body);
     return OK;
+}
+
+enum err dataset_read(const struct version *version, struct op *op, struct blob **ret_body) {
+    if (version->length > DATASET_LIBRARY_MOST_BYTES) {
+        return op_fail(op, REASON_UNSUPPORTED,
+                       "the entry is not stored in one piece and is larger than %llu bytes: repack the file",
+                       (unsigned long long)DATASET_LIBRARY_MOST_BYTES);
+    }
+    h5_enter();
+    mutex_lock(&version->file->reopening);
+    enum err err = read_by_library(version, op, ret_body);
+    mutex_unlock(&version->file->reopening);
+    return err;
 }

@@ -23,7 +23,8 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     int create = options->create && !options->read_only ? O_CREAT : 0;
     create |= options->replace ? O_NOFOLLOW : 0;
     create |= options->exclusive ? O_EXCL : 0;
-    file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, 0666);
+    mode_t mode = options->copy ? 0600 : 0666; /* whoever takes the copy gives it the original's */
+    file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, mode);
     if (file->fd < 0 && file->writable && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         file->writable = false;
         snprintf(file->reason, sizeof file->reason,
@@ -164,6 +165,8 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
         return op_no_memory(op);
     }
     atomic_init(&file->refs, 1);
+    mutex_init(&file->reopening, RANK_KIND_INNER);
+    mappings_init(&file->mappings);
     file->id = file->root = H5I_INVALID_HID;
     file->fd = -1;
     bool empty = false;
@@ -191,12 +194,25 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
 /* The library does not look at the name of a file that the driver opens; its errors may tell it. */
 #define NAME_TO_THE_LIBRARY "pool"
 
-enum err h5_file_settle_copy(struct h5_file *file, struct op *op, const char *path) {
-    close_library(file);
-    if (fsync(file->fd) != 0) {
-        return op_fail_errno(op, errno, "syncing a copy of the file");
+enum err h5_file_finish_copy(struct h5_file *file, struct op *op) {
+    if (H5Fflush(file->id, H5F_SCOPE_GLOBAL) < 0) {
+        return h5_fail(op, "write a copy of the file");
     }
-    enum err err = open_shadow(file, op, path);
+    h5_close(file->root);
+    file->root = H5I_INVALID_HID;
+    herr_t closed = H5Fclose(file->id);
+    file->id = H5I_INVALID_HID;
+    if (closed < 0) {
+        return h5_fail(op, "close a copy of the file");
+    }
+    return fsync(file->fd) == 0 ? OK : op_fail_errno(op, errno, "syncing a copy of the file");
+}
+
+enum err h5_file_settle_copy(struct h5_file *file, struct op *op, const char *path) {
+    enum err err = h5_file_finish_copy(file, op);
+    if (!err) {
+        err = open_shadow(file, op, path);
+    }
     return err ? err : open_library(file, op, NAME_TO_THE_LIBRARY, OPEN_AGAIN);
 }
 
@@ -210,11 +226,13 @@ enum err h5_file_roll_back(struct h5_file *file, struct op *op, uint64_t keep_en
     if (!file->shadow) {
         return op_fail(op, REASON_INTERNAL, "a copy of the file has nothing to go back to");
     }
+    mutex_lock(&file->reopening);
     close_library(file);
     enum err err = shadow_roll_back(file->shadow, op);
     if (!err) {
         err = open_library(file, op, NAME_TO_THE_LIBRARY, OPEN_AGAIN);
     }
+    mutex_unlock(&file->reopening);
     if (!err) {
         err = h5_format_read_mark(file, op);
     }
@@ -260,6 +278,8 @@ void h5_file_unref(struct h5_file *file) {
         (void)futimens(file->fd, times); /* failing that, entries are compared with their digests once more */
     }
     h5_forms_close(&file->forms);
+    mappings_fini(&file->mappings);
+    mutex_fini(&file->reopening);
     if (file->fd >= 0) {
         close(file->fd); /* the lock goes with it */
     }

@@ -11,12 +11,14 @@
  * modification time is set to exactly that. Another time means that somebody else wrote since (H5_MARK_MIXED stays until
  * every entry was compared with its digest); H5_MARK_OPEN means that we are writing, or crashed.
  *
- * Threads: fields are set at open and read by any thread; functions that change the file belong to the store's thread.
+ * Threads: fields are set at open and read by any thread, but `id` and `root`, which other threads than the store's may only use
+ * under `reopening`; functions that change the file belong to the store's thread.
  */
 #ifndef POOLS_HDF5_H5_FILE_H
 #define POOLS_HDF5_H5_FILE_H
 
 #include "pools/hdf5/h5.h"
+#include "pools/hdf5/mapping.h"
 #include "pools/hdf5/vfd/shadow.h"
 
 #include <stdatomic.h>
@@ -30,6 +32,9 @@ struct h5_file {
     hid_t id;
     hid_t root;
     struct h5_forms forms;
+    struct mutex
+        reopening; /* RANK_KIND_INNER: others read through the library only with it, since going back opens the file anew */
+    struct mappings mappings; /* of this file, lent to readers */
     int fd;
     struct shadow *shadow; /* NULL = a copy in the making */
     bool writable;
@@ -77,7 +82,9 @@ bool h5_file_has_journal(const struct h5_file *file);
 enum err h5_file_checkpoint(struct h5_file *file, struct op *op) MUST_USE;
 /* The same, and the journal goes, until the next commit: before the path is given to another file. */
 enum err h5_file_rest(struct h5_file *file, struct op *op) MUST_USE;
-/* A finished copy becomes a file with commits; the journal will lie beside `path`, where it is going to be. */
+/* All of a copy is on the disk, and the library is done with it. Any write that failed is told here at the latest. */
+enum err h5_file_finish_copy(struct h5_file *file, struct op *op) MUST_USE;
+/* The same, and the copy becomes a file with commits; the journal will lie beside `path`, where it is going to be. */
 enum err h5_file_settle_copy(struct h5_file *file, struct op *op, const char *path) MUST_USE;
 /* From here to h5_file_roll_back, what the library writes is forgotten: ids may be closed without harm. */
 void h5_file_discard(struct h5_file *file);

@@ -65,7 +65,6 @@ static const struct pool_capabilities capabilities = {
 struct hdf5_pool {
     struct pool base;
     struct store *store;
-    struct mappings mappings;
     struct spool_dir *spool_dir; /* borrowed from the environment */
 };
 
@@ -75,8 +74,7 @@ static struct store *store_of(struct pool *pool) {
 
 static enum err open_reader(struct pool *pool, struct op *op, const struct id *id,
                             const struct read_options *read, struct reader **ret_reader) {
-    struct mappings *mappings = &CONTAINER_OF(pool, struct hdf5_pool, base)->mappings;
-    return hdf5_reader_open(pool, store_of(pool), mappings, op, id, read, ret_reader);
+    return hdf5_reader_open(pool, store_of(pool), op, id, read, ret_reader);
 }
 
 static enum err open_writer(struct pool *pool, struct op *op, const struct id *id,
@@ -240,7 +238,6 @@ static enum err upkeep_status(struct pool *pool, struct op *op, enum upkeep_kind
 static void close_pool(struct pool *pool) {
     struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
     store_close(self->store);
-    mappings_fini(&self->mappings);
     pool_fini(pool);
     free(self);
 }
@@ -291,7 +288,6 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
         free(self);
         return err;
     }
-    mappings_init(&self->mappings);
     self->spool_dir = environment->spool_dir;
     pool_init(&self->base, &ops, &capabilities, nickname, settings);
     *ret_pool = &self->base;

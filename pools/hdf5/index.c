@@ -107,10 +107,23 @@ void index_keep_hot(struct index *index, const struct id *id, struct version *ve
     }
 }
 
-void index_cool(struct index *index, struct version *version) {
+/* Marked before it cools: no read makes it hot again. */
+bool index_quarantine(struct index *index, const struct id *id, struct version *version) {
     mutex_lock(&index->mutex);
-    hot_cool(&index->hot, version);
+    struct record *record = find_shown_locked(index, id);
+    bool shown = record && atomic_load(&record->version) == version;
+    atomic_store(&version->damaged, true);
+    atomic_store(&version->verified, false);
+    if (shown) {
+        record->damaged = true;
+        bool was_hot = version->is_hot;
+        hot_cool(&index->hot, version);
+        if (was_hot) {
+            residents_enter(&index->residents, version);
+        }
+    }
     mutex_unlock(&index->mutex);
+    return shown;
 }
 
 /* ---- versions, made where they are wanted ---- */
@@ -132,6 +145,9 @@ bool index_source(struct index *index, const struct id *id, struct h5_file **ret
 static void install_locked(struct index *index, struct record *record, struct version *version) {
     if (record->verified) {
         atomic_store(&version->verified, true);
+    }
+    if (record->damaged) {
+        atomic_store(&version->damaged, true);
     }
     if (record->touched) {
         atomic_store(&version->touched, true);
@@ -179,12 +195,12 @@ void index_install(struct index *index, struct record *record, struct version *t
     version_drop(old);
 }
 
-/* One that is used, or was since it was last passed over, stays. So does what is noted nowhere else, a digest or that the body is
- * damaged, for as long as its entry does: the version leaves the queue. False when there is nothing to forget any more. */
+/* One that is used, or was since it was last passed over, stays. So does a digest that is nowhere else, for as long as its entry
+ * does: its version leaves the queue. False when there is nothing to forget any more. */
 static bool trim_one_locked(struct index *index, struct version **ret_forgotten) {
     struct version *version = residents_take_surplus(&index->residents);
     *ret_forgotten = NULL;
-    if (!version || atomic_load(&version->has_learned) || atomic_load(&version->damaged)) {
+    if (!version || atomic_load(&version->has_learned)) {
         return version != NULL;
     }
     struct record *record = version->record;

@@ -50,6 +50,7 @@ struct record {
     bool has_sha256 : 1; /* in the file */
     bool verified : 1;   /* of a version that was forgotten */
     bool touched : 1;    /* the same */
+    bool damaged : 1;    /* quarantined: its body does not match its digest (scrub.c) */
     char id[];           /* each with its NUL: the id, the link's name if is_named */
 };
 
@@ -93,8 +94,8 @@ void index_look_hot(struct index *index, const struct id *id, struct sight *ret_
                     struct entry **ret_entry);
 /* The entry was read from the version: it becomes hot, if the version is still shown. */
 void index_keep_hot(struct index *index, const struct id *id, struct version *version, struct entry *entry);
-/* The version is marked as damaged: its entry is not served from memory any more. */
-void index_cool(struct index *index, struct version *version);
+/* The version, and the entry if it shows it, is marked as damaged; nothing is served from memory any more. Whether it does. */
+bool index_quarantine(struct index *index, const struct id *id, struct version *version);
 /* Of what a version can be made without the store's thread: a reference to the file, and what it must turn out to be. False = by the
  * store's thread only. */
 bool index_source(struct index *index, const struct id *id, struct h5_file **ret_file,

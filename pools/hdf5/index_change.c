@@ -235,7 +235,7 @@ static void set_facts_locked(struct record *record, const struct facts *facts) {
     record->address = facts->placement.address;
     record->offset = facts->placement.offset;
     record->length = facts->placement.length;
-    record->verified = record->touched = false;
+    record->verified = record->touched = record->damaged = false;
 }
 
 /* The published counters follow by the difference: others may be staged, which usage has and they have not. */
@@ -270,12 +270,18 @@ void index_resolve(struct index *index, struct record *record, const struct fact
 }
 
 void index_move(struct index *index, struct record *record, const struct facts *facts) {
+    bool damaged = record->damaged;
     change(index, record, facts, true);
+    mutex_lock(&index->mutex);
+    record->damaged = damaged; /* so is the copy of the body */
+    mutex_unlock(&index->mutex);
 }
 
 void index_rename(struct index *index, struct record *record, uint64_t address) {
     struct facts facts = {.placement = {.kind = VERSION_UNRESOLVED, .address = address}};
-    record->is_named = false;
+    mutex_lock(&index->mutex);
+    record->is_named = false; /* beside what readers look at */
+    mutex_unlock(&index->mutex);
     change(index, record, &facts, true);
 }
 
@@ -290,8 +296,12 @@ void index_restore(struct index *index, struct record *record, struct version *t
     struct version *old = take_version_locked(index, record);
     record->is_shown = take_version != NULL;
     record->as_loaded = false;
+    struct entry *cold = NULL;
     if (take_version) {
+        cold = take_version->hot; /* it cooled when it was replaced */
+        take_version->hot = NULL;
         set_facts_locked(record, &facts);
+        record->damaged = atomic_load(&take_version->damaged);
         take_version->record = record;
         residents_enter(&index->residents, take_version);
         atomic_store(&record->version, take_version);
@@ -299,6 +309,7 @@ void index_restore(struct index *index, struct record *record, struct version *t
         map_remove(&index->map, &record->node);
     }
     mutex_unlock(&index->mutex);
+    entry_unref(cold);
     version_drop(old);
     if (!take_version) {
         free(record);

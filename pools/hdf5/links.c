@@ -97,6 +97,7 @@ static enum err take_name(struct store *store, struct op *op, const char *name, 
                           struct held **ret_held) {
     AUTO(close_held) struct held *held = NULL;
     bool damaged = old->kind == VERSION_UNRESOLVED; /* anybody else's was resolved before */
+    store->dirty = true;
     enum err err = damaged ? make_readable(store, op, old) : open_held(store, op, old, &held);
     if (!err && H5Ldelete(store->file->root, name, H5P_DEFAULT) < 0) {
         err = h5_fail(op, "take an entry's name away");
@@ -145,6 +146,7 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
                     struct version *old) {
     hid_t root = store->file->root;
     AUTO(close_held) struct held *held = NULL;
+    store->dirty = true;
     if (old) {
         enum err err = take_name(store, op, name, old, &held);
         if (err) {

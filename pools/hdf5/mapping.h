@@ -24,7 +24,7 @@
 struct mapping;
 TAILQ_HEAD(mapping_queue, mapping);
 
-/* A pool's. Any thread, but for init and fini. */
+/* A file's. Any thread, but for init and fini. */
 struct mappings {
     struct mutex mutex;
     struct mapping_queue used, idle; /* idle: the one used last at the end */

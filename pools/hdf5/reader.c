@@ -18,7 +18,6 @@ struct hdf5_reader {
     struct version *version; /* one reference: its space is not reused */
     struct blob *whole;      /* the body when it is in memory, else NULL */
     struct digest *digest;   /* of what went by, when this read compares it */
-    struct mappings *mappings;
     struct mapping *mapping; /* of what somebody sends from there */
     bool was_read;           /* before: once more is likely */
     uint64_t at, end;        /* in the body */
@@ -221,22 +220,22 @@ static enum err map_piece(struct reader *base, size_t count, const void **ret_by
     const struct version *version = reader->version;
     bool is_intact = !version->has_sha256 || atomic_load(&version->verified);
     bool is_worth_it = reader->was_read && count >= MAP_LEAST_BYTES;
-    if (!reader->mappings || !is_intact || !is_worth_it || reader->whole || reader->digest ||
-        reader->mapping || count > reader->end - reader->at) {
+    if (!reader->pool || !is_intact || !is_worth_it || reader->whole || reader->digest || reader->mapping ||
+        count > reader->end - reader->at) {
         return ERR_AGAIN;
     }
-    return mapping_take(reader->mappings, version->file->fd, version->offset + reader->at, count,
+    return mapping_take(&version->file->mappings, version->file->fd, version->offset + reader->at, count,
                         &reader->mapping, ret_bytes);
 }
 
 static void close_reader(struct reader *base) {
     struct hdf5_reader *reader = reader_of(base);
     struct pool *pool = reader->pool;
-    mapping_release(reader->mappings, reader->mapping);
     meta_fini(&reader->base.meta);
     blob_unref(reader->whole);
     digest_free(reader->digest);
     if (reader->version) {
+        mapping_release(&reader->version->file->mappings, reader->mapping);
         store_release_version(reader->store, reader->version);
     }
     free(reader);
@@ -271,9 +270,8 @@ static enum err open_on(struct hdf5_reader *reader, struct op *op, const struct 
     return OK;
 }
 
-enum err hdf5_reader_open(struct pool *pool, struct store *store, struct mappings *mappings, struct op *op,
-                          const struct id *id, const struct read_options *options,
-                          struct reader **ret_reader) {
+enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
+                          const struct read_options *options, struct reader **ret_reader) {
     struct hdf5_reader *reader = calloc(1, sizeof *reader + id->bytes + 1);
     if (!reader) {
         return op_no_memory(op);
@@ -281,7 +279,6 @@ enum err hdf5_reader_open(struct pool *pool, struct store *store, struct mapping
     reader->base.ops = &reader_ops;
     reader->pool = pool ? pool_ref(pool) : NULL;
     reader->store = store;
-    reader->mappings = mappings;
     reader->id_bytes = id->bytes;
     memcpy(reader->id, id->text, id->bytes);
     enum err err = open_on(reader, op, id, options);
@@ -306,7 +303,7 @@ enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id 
     }
     struct read_options whole = {.length = UINT64_MAX};
     struct reader *reader = NULL;
-    err = hdf5_reader_open(NULL, store, NULL, op, id, &whole, &reader);
+    err = hdf5_reader_open(NULL, store, op, id, &whole, &reader);
     if (!err) {
         reader_close(reader);
     }

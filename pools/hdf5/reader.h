@@ -15,11 +15,9 @@
 /* What a poll thread may copy. */
 #define READER_PEEK_BYTES (UINT64_C(256) << 10)
 
-/* pool is referenced until the reader is closed; NULL = the caller is sure of it. mappings are the pool's; NULL = the body is not
- * sent from memory. */
-enum err hdf5_reader_open(struct pool *pool, struct store *store, struct mappings *mappings, struct op *op,
-                          const struct id *id, const struct read_options *options,
-                          struct reader **ret_reader) MUST_USE;
+/* pool is referenced until the reader is closed; NULL = the caller is sure of it, and sends nothing from memory. */
+enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
+                          const struct read_options *options, struct reader **ret_reader) MUST_USE;
 /* Compares the body with its digest where version_trusts_digest says no, so that metadata and conditions speak of the body
  * that is there. OK when there was nothing to do; else as a read of it all. */
 enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id *id) MUST_USE;

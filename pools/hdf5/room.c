@@ -99,6 +99,7 @@ static enum err create_within(struct store *store, struct op *op, enum version_k
         err = store_settle(store, op); /* the last commit looks there still; the next one does not */
     }
     if (!err) {
+        store->dirty = true; /* though a commit in between may have left nothing */
         *ret_dataset = h5_steal(&dataset);
     }
     return err;

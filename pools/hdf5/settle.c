@@ -4,6 +4,27 @@
 #include "pools/hdf5/store.h"
 
 #include "pools/base/clock.h"
+#include "pools/base/log.h"
+
+/* ---- the commit ---- */
+/* What the batch carried out since the last commit is durable now (fault NULL), or will never be: who waits for it is told. */
+static void decide(struct store *store, const struct fault *fault) {
+    struct request *request = NULL;
+    if (!store->batch) {
+        return;
+    }
+    STAILQ_FOREACH(request, store->batch, in_batch) {
+        struct store_request *one = CONTAINER_OF(request, struct store_request, request);
+        if (one->undecided && fault) {
+            request->result = op_adopt(request->op, fault);
+            if (one->action == STORE_PUT) {
+                version_drop(one->version);
+                one->version = NULL;
+            }
+        }
+        one->undecided = false;
+    }
+}
 
 /* After a sync that failed nobody knows what is on the disk: reads go on, the next opening finds out. */
 static enum err commit_or_go_back(struct store *store, struct op *op) {
@@ -19,17 +40,18 @@ static enum err commit_or_go_back(struct store *store, struct op *op) {
 
 enum err store_settle(struct store *store, struct op *op) {
     store_let_go(store);
+    enum err err = OK;
     if (atomic_load(
             &store->poisoned)) { /* perhaps within this batch, with changes that were never committed */
-        return store_fail_poisoned(store, op);
+        err = store_fail_poisoned(store, op);
+    } else if (store->dirty) {
+        err = commit_or_go_back(store, op);
     }
-    if (store->dirty) {
-        enum err err = commit_or_go_back(store, op);
-        if (err) {
-            return err;
-        }
-        store->dirty = false;
+    decide(store, err ? &op->fault : NULL);
+    if (err) {
+        return err;
     }
+    store->dirty = false;
     store->copies_due_ns = 0;
     index_publish(&store->index);
     store_forget_undo(store);
@@ -37,12 +59,28 @@ enum err store_settle(struct store *store, struct op *op) {
     return OK;
 }
 
-void store_checkpoint_if_due(struct store *store) {
+/* ---- checkpoints ---- */
+/* After one that failed for want of room, say. The journal has all of it. */
+#define CHECKPOINT_AGAIN_NS (10 * NS_PER_S)
+
+static void checkpoint(struct store *store) {
     struct op op;
     op_init(&op, 0, 0);
+    if (h5_file_checkpoint(store->file, &op) == OK) {
+        return;
+    }
+    if (h5_file_is_poisoned(store->file)) {
+        store_poison(store, "the disk failed to sync the file; it has to be opened again");
+        return;
+    }
+    log_line(LOG_WARNING, "hdf5", "a file is not up to date yet, its journal is: %s", op.fault.detail);
+    store->checkpoint_again_ns = clock_now_ns() + CHECKPOINT_AGAIN_NS;
+}
+
+void store_checkpoint_if_due(struct store *store) {
     if (!atomic_load(&store->poisoned) && !store->dirty && h5_file_wants_checkpoint(store->file) &&
-        h5_file_checkpoint(store->file, &op)) {
-        store_poison(store, "the file could not be brought up to date; it has to be opened again");
+        clock_now_ns() >= store->checkpoint_again_ns) {
+        checkpoint(store);
     }
 }
 
@@ -55,15 +93,14 @@ uint64_t store_rest(struct store *store, uint64_t now_ns) {
         store->rest_due_ns = 0;
         return COMMIT_NO_WORK;
     }
-    store->rest_due_ns = store->rest_due_ns ? store->rest_due_ns : now_ns + REST_AFTER_NS;
+    if (!store->rest_due_ns) {
+        uint64_t due_ns = now_ns + REST_AFTER_NS;
+        store->rest_due_ns = due_ns > store->checkpoint_again_ns ? due_ns : store->checkpoint_again_ns;
+    }
     if (store->rest_due_ns > now_ns) {
         return store->rest_due_ns - now_ns;
     }
-    struct op op;
-    op_init(&op, 0, 0);
     store->rest_due_ns = 0;
-    if (h5_file_checkpoint(store->file, &op)) {
-        store_poison(store, "the file could not be brought up to date; it has to be opened again");
-    }
-    return COMMIT_NO_WORK;
+    checkpoint(store);
+    return h5_file_has_journal(store->file) ? CHECKPOINT_AGAIN_NS : COMMIT_NO_WORK;
 }

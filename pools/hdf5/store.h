@@ -86,8 +86,8 @@ struct store {
     bool dirty;          /* something has not been committed */
     bool must_roll_back; /* what is not committed may not be: break_fault says why */
     struct fault break_fault;
-    unsigned generation; /* how often changes were taken back, and why the last time */
-    struct fault taken_back;
+    struct request_batch *batch;      /* under way; NULL = none */
+    uint64_t checkpoint_again_ns;     /* not before; after one that failed */
     SLIST_HEAD(undo_list, undo) undo; /* undo.c */
     struct live_reservations reservations;
     struct compaction *compaction; /* compact.h; NULL = none */
@@ -131,8 +131,8 @@ struct store_request {
     const char *path;
     uint64_t removed;
     bool existed;
-    bool changed;        /* the commit decides about its result */
-    unsigned generation; /* the store's when it was changed */
+    bool changed;
+    bool undecided; /* carried out since the last commit: the next one decides about its result */
 };
 
 struct store_options {

@@ -6,7 +6,8 @@
  *
  * Versions from before are put back as they were, by reference: who reads one is still counted, so its space is not given away when
  * it is replaced again. Datasets that were held for readers are lost to the library; their space is not given away until the file is
- * compacted, so those readers are safe, too. Uploads under way lose their reservation, and write on into space that nobody gets.
+ * compacted, so those readers are safe, too. Where copies were shown without a commit, nothing is placed below the file's old end: they may
+ * have readers. Uploads under way lose their reservation, and write on into space that nobody gets.
  *
  * Life: store_note_undo before each staged change, store_forget_undo after each commit, store_roll_back in between.
  */
@@ -108,13 +109,23 @@ static uint64_t end_of_reservations(const struct store *store) {
     return end;
 }
 
+/* Copies that are shown without a commit may have readers, and their places are forgotten: nothing comes below the old end then. */
+static uint64_t end_in_use(struct store *store) {
+    struct op op;
+    op_init(&op, 0, 0);
+    uint64_t end = end_of_reservations(store);
+    uint64_t file_end = 0;
+    bool shown = store->copies_due_ns && h5_file_size(store->file, &op, &file_end) == OK;
+    return shown && file_end > end ? file_end : end;
+}
+
 void store_roll_back(struct store *store, const struct fault *why) {
     struct op op;
     op_init(&op, 0, 0);
     log_line(LOG_WARNING, "hdf5", "changes of a pool are taken back: %s", why->detail);
-    store->taken_back = *why;
     store->must_roll_back = false;
     store_compact_spoil(store, why);
+    uint64_t keep_end = end_in_use(store);
     h5_file_discard(store->file);
     index_unstage(&store->index);
     enum err err = OK;
@@ -124,8 +135,7 @@ void store_roll_back(struct store *store, const struct fault *why) {
     }
     store_forget_undo(store);
     close_dead_ids(store, why);
-    enum err rolled = h5_file_roll_back(store->file, &op, end_of_reservations(store));
-    store->generation++;
+    enum err rolled = h5_file_roll_back(store->file, &op, keep_end);
     store->dirty = false;
     store->copies_due_ns = 0;
     if (err || rolled) {

@@ -105,12 +105,26 @@ static enum err set_end_and_sync(struct replay *replay) {
     return result ? op_fail_errno(replay->op, result, "recovering the HDF5 file") : OK;
 }
 
-enum err recover_replay(struct op *op, struct medium *medium, uint64_t last_sequence) {
+/* As if a record behind the last one had revoked them. */
+static enum err spare(struct replay *replay, const struct extents *spared) {
+    for (size_t i = 0; spared && i < spared->count; i++) {
+        if (!extents_put(&replay->revoked, spared->items[i].start, spared->items[i].end, UINT64_MAX)) {
+            return op_no_memory(replay->op);
+        }
+    }
+    return OK;
+}
+
+enum err recover_replay(struct op *op, struct medium *medium, uint64_t last_sequence,
+                        const struct extents *spared) {
     struct replay replay = {.op = op, .medium = medium, .last_sequence = last_sequence};
     extents_init(&replay.revoked);
     enum err err = journal_reader_open(&replay.reader, op, medium);
     if (!err) {
         err = each_record(&replay, gather_revokes);
+    }
+    if (!err) {
+        err = spare(&replay, spared);
     }
     if (!err) {
         err = each_record(&replay, apply_record);
@@ -179,7 +193,7 @@ enum err recover_run(struct op *op, struct medium *medium, enum recover_whose wh
             "the file was not closed cleanly and cannot be written here: run `lailad hdf5 recover` on it");
     }
     if (ret_report->commits) {
-        err = recover_replay(op, medium, UINT64_MAX - 1);
+        err = recover_replay(op, medium, UINT64_MAX - 1, NULL);
     }
     if (!err && medium->writable) {
         int result = medium->ops->remove_journal(medium);

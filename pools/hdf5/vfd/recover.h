@@ -9,6 +9,7 @@
 #ifndef POOLS_HDF5_VFD_RECOVER_H
 #define POOLS_HDF5_VFD_RECOVER_H
 
+#include "pools/hdf5/vfd/extents.h"
 #include "pools/hdf5/vfd/medium.h"
 
 struct recover_report {
@@ -31,7 +32,9 @@ enum recover_whose {
 enum err recover_run(struct op *op, struct medium *medium, enum recover_whose whose,
                      struct recover_report *ret_report) MUST_USE;
 
-/* The records up to this number, into the file, and synced; the journal stays as it is. It must be open. */
-enum err recover_replay(struct op *op, struct medium *medium, uint64_t last_sequence) MUST_USE;
+/* The records up to this number, into the file, and synced; the journal stays as it is. It must be open. Nothing is written where
+ * `spared` is: bodies that no commit refers to, and that others may be reading. NULL = none. */
+enum err recover_replay(struct op *op, struct medium *medium, uint64_t last_sequence,
+                        const struct extents *spared) MUST_USE;
 
 #endif

@@ -146,7 +146,7 @@ static enum err void_failed_commit(struct shadow *shadow, struct op *op) {
 static enum err replay(struct shadow *shadow, struct op *op) {
     struct medium *medium = shadow->medium;
     if (shadow->journal.ready && shadow->journal.next_sequence > 1) {
-        return recover_replay(op, medium, shadow->journal.next_sequence - 1);
+        return recover_replay(op, medium, shadow->journal.next_sequence - 1, &shadow->bodies);
     }
     int result = 0;
     if (shadow->committed_end == 0) {
@@ -165,8 +165,6 @@ enum err shadow_roll_back(struct shadow *shadow, struct op *op) {
     MUST(shadow_state(shadow) == SHADOW_DISCARDING);
     mutex_lock(&shadow->mutex);
     overlay_drop(&shadow->overlay);
-    extents_clear(&shadow->bodies);
-    shadow->bodies_noted = false;
     mutex_unlock(&shadow->mutex);
     enum err err = void_failed_commit(shadow, op);
     if (!err) {
@@ -182,6 +180,8 @@ enum err shadow_roll_back(struct shadow *shadow, struct op *op) {
         return err ? err : op_fail_errno(op, result, "going back to the last commit");
     }
     mutex_lock(&shadow->mutex);
+    extents_clear(&shadow->bodies);
+    shadow->bodies_noted = false;
     shadow->size = size;
     shadow->end = shadow->lowest_end = shadow->committed_end;
     shadow->settled = true;

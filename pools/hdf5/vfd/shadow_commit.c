@@ -63,11 +63,14 @@ static enum err add_bodies(struct shadow *shadow, struct op *op) {
     if (!copied) {
         err = sync_file(shadow, op, MEDIUM_MAIN);
     }
+    /* Copied or not: no older image may pass over a body on its way, for others may be reading it while we go back. */
     for (size_t i = 0; !err && i < bodies->count; i++) {
         uint64_t start = bodies->items[i].start;
-        uint64_t bytes = bodies->items[i].end - start;
-        err = copied ? add_body(shadow, op, start, (size_t)bytes)
-                     : journal_add_revoke(&shadow->journal, op, start, bytes);
+        err = journal_add_revoke(&shadow->journal, op, start, bodies->items[i].end - start);
+    }
+    for (size_t i = 0; copied && !err && i < bodies->count; i++) {
+        uint64_t start = bodies->items[i].start;
+        err = add_body(shadow, op, start, (size_t)(bodies->items[i].end - start));
     }
     return err;
 }

@@ -179,7 +179,7 @@ static void read_all_of(struct store *store, const char *text) {
     struct id id = id_of(text);
     struct read_options whole = {.length = UINT64_MAX};
     struct reader *reader = NULL;
-    ck_assert_int_eq(hdf5_reader_open(NULL, store, NULL, &op, &id, &whole, &reader), OK);
+    ck_assert_int_eq(hdf5_reader_open(NULL, store, &op, &id, &whole, &reader), OK);
     reader_close(reader);
 }
 
@@ -388,7 +388,7 @@ static void *read_on(void *context) {
         struct id id = id_of(text);
         struct read_options whole = {.length = UINT64_MAX};
         struct reader *reader = NULL;
-        enum err err = hdf5_reader_open(NULL, store, NULL, &op, &id, &whole, &reader);
+        enum err err = hdf5_reader_open(NULL, store, &op, &id, &whole, &reader);
         ck_assert_msg(err == OK || err == ERR_NOT_FOUND, "%s", op.fault.detail);
         if (!err) {
             char body[16] = {0};

@@ -238,7 +238,7 @@ START_TEST(a_revoke_voids_earlier_images_only) {
     append(&journal, &op, 4, "b", 5); /* [4, 9) of the first record is void, its own "b" is not */
     append(&journal, &op, 10, "ccc", 0);
     journal_fini(&journal);
-    ck_assert_int_eq(recover_replay(&op, &disk.medium, UINT64_MAX - 1), OK);
+    ck_assert_int_eq(recover_replay(&op, &disk.medium, UINT64_MAX - 1, NULL), OK);
     ck_assert_uint_eq(disk.now.main.size, 100);
     ck_assert_int_eq(memcmp(disk.now.main.bytes, "--aab----accc-------", 13), 0);
     disk_free(&disk);
@@ -256,7 +256,7 @@ START_TEST(replay_stops_where_it_is_told) {
     append(&journal, &op, 0, "first", 0);
     append(&journal, &op, 0, "other", 0);
     journal_fini(&journal);
-    ck_assert_int_eq(recover_replay(&op, &disk.medium, 1), OK);
+    ck_assert_int_eq(recover_replay(&op, &disk.medium, 1, NULL), OK);
     ck_assert_int_eq(memcmp(disk.now.main.bytes, "first", 5), 0);
     disk_free(&disk);
 }
