@@ -247,7 +247,8 @@ static void recount_shown(struct index *index, struct record *record, const stru
     atomic_fetch_add(&index->unresolved, index->usage.unresolved - before.unresolved);
 }
 
-static void change(struct index *index, struct record *record, const struct facts *facts, bool as_loaded) {
+static void change(struct index *index, struct record *record, const struct facts *facts, bool as_loaded,
+                   bool damaged) {
     MUST(!record->staged && record->is_shown);
     recount_shown(index, record, facts);
     mutex_lock(&index->mutex);
@@ -255,6 +256,7 @@ static void change(struct index *index, struct record *record, const struct fact
     record->as_loaded = as_loaded;
     if (facts) {
         set_facts_locked(record, facts);
+        record->damaged = damaged;
     } else {
         map_remove(&index->map, &record->node);
     }
@@ -266,15 +268,11 @@ static void change(struct index *index, struct record *record, const struct fact
 }
 
 void index_resolve(struct index *index, struct record *record, const struct facts *facts) {
-    change(index, record, facts, record->as_loaded);
+    change(index, record, facts, record->as_loaded, false);
 }
 
 void index_move(struct index *index, struct record *record, const struct facts *facts) {
-    bool damaged = record->damaged;
-    change(index, record, facts, true);
-    mutex_lock(&index->mutex);
-    record->damaged = damaged; /* so is the copy of the body */
-    mutex_unlock(&index->mutex);
+    change(index, record, facts, true, record->damaged); /* so is the copy of the body */
 }
 
 void index_rename(struct index *index, struct record *record, uint64_t address) {
@@ -282,7 +280,7 @@ void index_rename(struct index *index, struct record *record, uint64_t address) 
     mutex_lock(&index->mutex);
     record->is_named = false; /* beside what readers look at */
     mutex_unlock(&index->mutex);
-    change(index, record, &facts, true);
+    change(index, record, &facts, true, false);
 }
 
 void index_restore(struct index *index, struct record *record, struct version *take_version) {
