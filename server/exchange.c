@@ -18,6 +18,15 @@ size_t exchange_keep_escapes(void *context, struct MHD_Connection *connection, c
 
 /* ---- state 1: the head ---- */
 
+/* We have the target by now. The library would make a record of each argument in the connection's memory, and where that runs out version
+ * 0.9.75 leaves the request without an answer. The text lies in that memory too, so it may be written to. */
+static void hide_query(const char *target) {
+    const char *mark = strchr(target, '?');
+    if (mark && mark[1]) {
+        *(char *)((uintptr_t)mark + 1) = '\0';
+    }
+}
+
 void *exchange_on_target(void *context, const char *target, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -28,7 +37,11 @@ void *exchange_on_target(void *context, const char *target, struct MHD_Connectio
     if (watch_phase(&client->watch) != WATCH_OPENED) { /* a first request's time counts from the connect */
         watch_enter(&client->watch, WATCH_HEAD);
     }
-    return exchange_begin(context, client, connection, target ? target : "");
+    struct exchange *exchange = exchange_begin(context, client, connection, target ? target : "");
+    if (target) {
+        hide_query(target);
+    }
+    return exchange;
 }
 
 static enum err authorize(struct exchange *exchange) {

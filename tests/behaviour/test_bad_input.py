@@ -197,6 +197,13 @@ class BadTargets(BadInput):
                 self.assert_status(answer, 400)
                 self.assertIn(answer.json()["type"].rsplit(":", 1)[1], ("invalid-query", "invalid-request", "invalid-id"))
 
+    def test_a_query_of_a_thousand_arguments(self):
+        """Each would be a record in the library's memory: they are ours to look at, and to refuse."""
+        for count in (900, 1100, 3000):
+            with self.subTest(count=count):
+                self.assert_problem(self.http.get("/pools/alpha/entries/kept?" + "a&" * count), 400, "invalid-query")
+        self.assert_status(self.http.get("/pools/alpha/entries/kept"), 200)
+
     def test_empty_needs_to_be_meant(self):
         for query in ("", "?all", "?all=", "?all=false", "?all=TRUE", "?all=1"):
             with self.subTest(query=query):
