@@ -281,6 +281,9 @@ static void withdraw(const struct daemon *daemon) {
     }
 }
 
+/* For the connections that are left after the drain. */
+#define END_ALL_NS NS_PER_S
+
 void daemon_stop(struct daemon *daemon) {
     if (!daemon) {
         return;
@@ -291,6 +294,7 @@ void daemon_stop(struct daemon *daemon) {
     if (daemon->listener) {
         listener_quiesce(daemon->listener);
         exchanges_hurry(daemon->exchanges);
+        reaper_end_all(daemon->reaper, clock_now_ns() + END_ALL_NS);
         listener_stop(daemon->listener);
         exchanges_settle(daemon->exchanges);
     }

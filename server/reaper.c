@@ -23,6 +23,7 @@ enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8 };
 struct reaper {
     struct mutex mutex;
     struct cond wake; /* stopping */
+    struct cond gone; /* nothing is watched any more */
     struct watch *first;
     struct reaper_limits limits;
     uint64_t tick_ns;
@@ -173,12 +174,14 @@ struct reaper *reaper_start(const struct reaper_limits *limits) {
     reaper->tick_ns = least(TICK_MOST_NS, shortest_ns / TICKS_PER_LIMIT);
     mutex_init(&reaper->mutex, RANK_REAPER);
     cond_init(&reaper->wake);
+    cond_init(&reaper->gone);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = pthread_create(&reaper->thread, NULL, reaper_main, reaper);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure) {
+        cond_fini(&reaper->gone);
         cond_fini(&reaper->wake);
         mutex_fini(&reaper->mutex);
         free(reaper);
@@ -197,6 +200,7 @@ void reaper_stop(struct reaper *reaper) {
     mutex_unlock(&reaper->mutex);
     MUST(pthread_join(reaper->thread, NULL) == 0);
     MUST(!reaper->first);
+    cond_fini(&reaper->gone);
     cond_fini(&reaper->wake);
     mutex_fini(&reaper->mutex);
     free(reaper);
@@ -224,6 +228,21 @@ void reaper_forget(struct reaper *reaper, struct watch *watch) {
     }
     if (watch->next) {
         watch->next->previous = watch->previous;
+    }
+    if (!reaper->first) {
+        cond_broadcast(&reaper->gone);
+    }
+    mutex_unlock(&reaper->mutex);
+}
+
+void reaper_end_all(struct reaper *reaper, uint64_t deadline_ns) {
+    mutex_lock(&reaper->mutex);
+    for (const struct watch *watch = reaper->first; watch; watch = watch->next) {
+        (void)shutdown(watch->fd, SHUT_RDWR);
+    }
+    bool in_time = true;
+    while (reaper->first && in_time) {
+        in_time = cond_wait_until(&reaper->gone, &reaper->mutex, deadline_ns);
     }
     mutex_unlock(&reaper->mutex);
 }

@@ -62,6 +62,9 @@ DEFINE_AUTO(struct reaper, reaper_stop)
 /* In phase WATCH_OPENED; the watch is the caller's storage. */
 void reaper_watch(struct reaper *reaper, struct watch *watch, int fd);
 void reaper_forget(struct reaper *reaper, struct watch *watch);
+/* Ends every connection and waits until the library has let go of them, no longer than to the deadline. Before it is stopped: a request that
+ * it refuses by itself while it is being stopped makes version 0.9.75 read an answer that it does not have. */
+void reaper_end_all(struct reaper *reaper, uint64_t deadline_ns);
 void watch_enter(struct watch *watch, enum watch_phase phase);
 enum watch_phase watch_phase(const struct watch *watch);
 /* What the client has acknowledged since it connected, heads included. Any thread, while the socket is open. */

@@ -56,6 +56,7 @@ void house_stop(struct house *house) {
     listener_quiesce(house->listener);
     exchanges_drain(house->exchanges, clock_now_ns() + 100 * NS_PER_MS);
     exchanges_hurry(house->exchanges);
+    reaper_end_all(house->reaper, clock_now_ns() + NS_PER_S);
     listener_stop(house->listener);
     exchanges_settle(house->exchanges);
     executor_free(house->executor);
