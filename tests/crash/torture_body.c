@@ -85,7 +85,7 @@ void random_body_free(struct random_body *body) {
     free(body->bytes);
 }
 
-static void say_list(const char *format, va_list arguments) {
+PRINTF_LIKE(1, 0) static void say_list(const char *format, va_list arguments) {
     char line[LINE_BYTES];
     int count = vsnprintf(line, sizeof line, format, arguments);
     size_t bytes = count < (int)sizeof line ? (size_t)count : sizeof line - 1;
