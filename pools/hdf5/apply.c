@@ -30,6 +30,12 @@ enum err store_begin_change(struct store *store, struct op *op, bool grows) {
         err = store_convert(store, op);
     }
     int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
+    if (!err) {
+        err = h5_file_check_length(store->file, op);
+    }
+    if (err && h5_file_is_poisoned(store->file)) {
+        store_poison_with_file(store, op);
+    }
     if (!err && grows) {
         err = h5_file_make_room(store->file, op);
     }

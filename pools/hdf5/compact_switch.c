@@ -187,7 +187,7 @@ enum err compaction_switch(struct compaction *compaction, struct op *op, bool ke
         err = take_over(compaction, op, keep_original);
     }
     if (err && h5_file_is_poisoned(compaction->store->file)) {
-        store_poison(compaction->store, "the disk failed to sync the file; it has to be opened again");
+        store_poison_with_file(compaction->store, op);
     }
     if (!err) {
         go_on_in_copy(compaction, &moves);

@@ -98,6 +98,8 @@ void h5_file_widen_cache(struct h5_file *file, bool wide);
 /* ---- bodies ---- */
 /* Whether a body may be written there before the next commit: the last one does not look there. The store's thread. */
 bool h5_file_is_free(const struct h5_file *file, uint64_t offset, uint64_t bytes);
+/* Whether the file is as long as it was made; poisoned if not (shadow_check_length). Before a change. The store's thread. */
+enum err h5_file_check_length(struct h5_file *file, struct op *op) MUST_USE;
 /* All or fails; the next commit makes it durable. The store's thread. */
 enum err h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
                             size_t count) MUST_USE;

@@ -106,6 +106,10 @@ enum err h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset
                         : h5_file_pwrite(file, op, offset, bytes, count);
 }
 
+enum err h5_file_check_length(struct h5_file *file, struct op *op) {
+    return file->shadow ? shadow_check_length(file->shadow, op) : OK;
+}
+
 void h5_file_lend(struct h5_file *file, uint64_t offset, uint64_t bytes) {
     if (file->shadow) {
         shadow_lend(file->shadow, offset, bytes);

@@ -31,7 +31,7 @@ static enum err commit_or_go_back(struct store *store, struct op *op) {
     enum err err =
         store->must_roll_back ? op_adopt(op, &store->break_fault) : h5_file_commit(store->file, op);
     if (err && h5_file_is_poisoned(store->file)) {
-        store_poison(store, "the disk failed to sync the file; it has to be opened again");
+        store_poison_with_file(store, op);
     } else if (err) {
         store_roll_back(store, &op->fault);
     }
@@ -70,7 +70,7 @@ static void checkpoint(struct store *store) {
         return;
     }
     if (h5_file_is_poisoned(store->file)) {
-        store_poison(store, "the disk failed to sync the file; it has to be opened again");
+        store_poison_with_file(store, &op);
         return;
     }
     log_line(LOG_WARNING, "hdf5", "a file is not up to date yet, its journal is: %s", op.fault.detail);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Small files are loaded before open returns; large ones go on behind it. */
 #define OPEN_WAIT_NS (50 * NS_PER_MS)
@@ -194,6 +195,13 @@ void store_poison(struct store *store, const char *sentence) {
     }
     cond_broadcast(&store->loading);
     mutex_unlock(&store->mutex);
+}
+
+void store_poison_with_file(struct store *store, const struct op *op) {
+    char sentence[OP_DETAIL_BYTES];
+    const char *after = "; the file has to be opened again";
+    snprintf(sentence, sizeof sentence, "%.*s%s", (int)(sizeof sentence - strlen(after) - 1), op->fault.detail, after);
+    store_poison(store, sentence);
 }
 
 /* Nothing but a new start mends it: no use in asking every second. */

@@ -233,7 +233,7 @@ class CutShort(SlowCase):
 
     CONFIG = "rate_window_s = 2\n" + CONFIG
 
-    def test_the_connections_break_and_the_daemon_lives(self):
+    def cut_short(self, meanwhile):
         body = self.versions.new(16 * MIB)
         self.put("disk", "entry", body)
         self.http.read("disk", "entry")  # from the second time on it is sent from the page cache itself
@@ -243,14 +243,29 @@ class CutShort(SlowCase):
         kept = whole.index(body[-2 * MIB :]) // 4096 * 4096
         os.truncate(path, kept)
         try:
+            meanwhile()
             for reader in readers:
                 self.assertFalse(reader.finish(), "all came of a body that was not all there")
+            self.assertEqual(path.stat().st_size, kept, "the file was written to behind the cut")
             self.assert_status(self.http.get("/livez"), 200)
         finally:
             with open(path, "r+b") as file:
                 file.seek(kept)
                 file.write(whole[kept:])
         self.assertTrue(self.http.read("disk", "entry").body == body, "the file is whole again, the entry is not")
+
+    def test_the_connections_break_and_the_daemon_lives(self):
+        self.cut_short(lambda: None)
+
+    def test_nothing_is_written_behind_the_cut(self):
+        """It would make the file look whole, with zeros in the entry."""
+
+        def put():
+            answer = self.http.put_entry("disk", "another", self.versions.new(4 * MIB))
+            self.assert_problem(answer, 503, "pool-poisoned")
+            self.assertIn("cut the file off", answer.json()["detail"])
+
+        self.cut_short(put)
 
 
 class Streaming(SlowCase):

@@ -6,6 +6,7 @@
 #include "pools/hdf5/vfd/shadow_inside.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     overlay_init(&shadow->overlay);
     extents_init(&shadow->bodies);
     journal_init(&shadow->journal, take_medium);
-    shadow->size = shadow->end = shadow->lowest_end = shadow->committed_end = size;
+    shadow->size = shadow->end = shadow->lowest_end = shadow->committed_end = shadow->written_end = size;
     shadow->settled = report.commits > 0;
     *ret_shadow = shadow;
     return OK;
@@ -105,6 +106,25 @@ void shadow_stats(const struct shadow *shadow, struct shadow_stats *ret_stats) {
 
 /* ---- bodies ---- */
 
+enum err shadow_check_length(struct shadow *shadow, struct op *op) {
+    if (shadow_state(shadow) == SHADOW_POISONED) {
+        return shadow_tell_poisoned(op);
+    }
+    uint64_t size = 0;
+    int result = shadow->medium->ops->size(shadow->medium, MEDIUM_MAIN, &size);
+    if (result) {
+        return op_fail_errno(op, result, "looking at the HDF5 file");
+    }
+    if (size >= shadow->written_end) {
+        shadow->written_end = size; /* bodies that others wrote count, too */
+        return OK;
+    }
+    shadow_poison(shadow);
+    return op_fail(op, REASON_POOL_POISONED,
+                   "another program cut the file off: it has %" PRIu64 " of %" PRIu64 " bytes", size,
+                   shadow->written_end);
+}
+
 bool shadow_is_free(const struct shadow *shadow, uint64_t offset, uint64_t bytes) {
     return offset >= shadow->committed_end || offset + bytes <= shadow->lowest_end;
 }
@@ -126,6 +146,9 @@ static int take_up_body(struct shadow *shadow, uint64_t offset, uint64_t bytes) 
 static int write_in_place(struct shadow *shadow, uint64_t offset, const void *bytes, size_t count) {
     struct medium *medium = shadow->medium;
     int result = medium->ops->write(medium, MEDIUM_MAIN, offset, bytes, count);
+    if (!result && shadow->written_end < offset + count) {
+        shadow->written_end = offset + count;
+    }
     mutex_lock(&shadow->mutex);
     int taken = take_up_body(shadow, offset, count); /* a part of it may be there even so */
     mutex_unlock(&shadow->mutex);

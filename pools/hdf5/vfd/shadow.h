@@ -49,6 +49,10 @@ bool shadow_is_free(const struct shadow *shadow, uint64_t offset, uint64_t bytes
 /* Writes a body in place now; the next commit makes it durable, by copying it into the journal when the commit's bodies are few. */
 enum err shadow_write_body(struct shadow *shadow, struct op *op, uint64_t offset, const void *bytes,
                            size_t count) MUST_USE;
+/* Whether the file is still as long as it was made. If somebody cut it off, the next write behind the cut would leave zeros where bodies
+ * were, and the file would look whole: this poisons instead. Before a change's first body, commits and checkpoints look
+ * themselves. */
+enum err shadow_check_length(struct shadow *shadow, struct op *op) MUST_USE;
 /* Somebody else will write a body there through the descriptor: from here to shadow_note_body no checkpoint writes there. The
  * extent must be free. */
 void shadow_lend(struct shadow *shadow, uint64_t offset, uint64_t bytes);

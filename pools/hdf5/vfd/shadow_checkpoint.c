@@ -72,6 +72,9 @@ static enum err set_size(struct shadow *shadow, struct op *op) {
     if (!result && size != end) {
         result = medium->ops->set_size(medium, MEDIUM_MAIN, end);
     }
+    if (!result) {
+        shadow->written_end = end;
+    }
     return result ? op_fail_errno(op, result, "bringing the HDF5 file up to date") : OK;
 }
 
@@ -94,7 +97,10 @@ enum err shadow_checkpoint(struct shadow *shadow, struct op *op) {
     if (state != SHADOW_COMMITTED) {
         return OK;
     }
-    enum err err = write_runs(shadow, op);
+    enum err err = shadow_check_length(shadow, op);
+    if (!err) {
+        err = write_runs(shadow, op);
+    }
     if (!err) {
         err = set_size(shadow, op);
     }
@@ -182,7 +188,7 @@ enum err shadow_roll_back(struct shadow *shadow, struct op *op) {
     mutex_lock(&shadow->mutex);
     extents_clear(&shadow->bodies);
     shadow->bodies_noted = false;
-    shadow->size = size;
+    shadow->size = shadow->written_end = size;
     shadow->end = shadow->lowest_end = shadow->committed_end;
     shadow->settled = true;
     atomic_store(&shadow->state, SHADOW_CLEAN);

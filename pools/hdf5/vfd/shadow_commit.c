@@ -28,8 +28,12 @@ static enum err prepare(struct shadow *shadow, struct op *op) {
     if (!shadow->medium->writable) {
         return op_fail(op, REASON_POOL_READ_ONLY, "the file was opened to be read only");
     }
+    enum err err = shadow_check_length(shadow, op);
+    if (err) {
+        return err;
+    }
     if (!shadow->settled) {
-        enum err err = sync_file(shadow, op, MEDIUM_MAIN);
+        err = sync_file(shadow, op, MEDIUM_MAIN);
         if (err) {
             return err;
         }

@@ -131,7 +131,7 @@ START_TEST(a_failed_sync_poisons) {
     ck_assert_int_eq(store_check_writable(store, &op), ERR_BUSY);
     ck_assert_int_eq(op.fault.reason, REASON_POOL_POISONED);
     ck_assert_uint_gt(op.fault.retry_after_s, 0);
-    ck_assert_ptr_nonnull(strstr(op.fault.detail, "it has to be opened again"));
+    ck_assert_ptr_nonnull(strstr(op.fault.detail, "the file has to be opened again"));
     close_store();
 }
 END_TEST

@@ -229,6 +229,39 @@ START_TEST(a_checkpoint_that_cannot_be_confirmed_poisons) {
 }
 END_TEST
 
+/* Written behind the cut, the file would be whole again, with zeros where bodies were. */
+START_TEST(a_file_that_somebody_cut_off_is_not_written_behind_the_cut) {
+    struct scene scene;
+    scene_open(&scene);
+    put_text(&scene, "a");
+    journaled_commit(&scene.file);
+    ck_assert_int_eq(shadow_checkpoint(scene.file.shadow, &scene.op), OK);
+    ck_assert_int_eq(shadow_check_length(scene.file.shadow, &scene.op), OK);
+    put_text(&scene, "b");
+    if (_i) {
+        journaled_commit(&scene.file);
+    } else {
+        journaled_flush(&scene.file);
+    }
+    struct medium *medium = &scene.disk.medium;
+    uint64_t size = 0;
+    ck_assert_int_eq(medium->ops->size(medium, MEDIUM_MAIN, &size), 0);
+    ck_assert_int_eq(medium->ops->set_size(medium, MEDIUM_MAIN, size - 1), 0);
+    size_t before = scene.disk.op_count;
+    ck_assert_int_eq(_i ? shadow_checkpoint(scene.file.shadow, &scene.op)
+                        : shadow_commit(scene.file.shadow, &scene.op),
+                     ERR_BUSY);
+    ck_assert_int_eq(scene.op.fault.reason, REASON_POOL_POISONED);
+    ck_assert_ptr_nonnull(strstr(scene.op.fault.detail, "cut the file off"));
+    ck_assert_int_eq(shadow_check_length(scene.file.shadow, &scene.op), ERR_BUSY);
+    ck_assert_int_eq(shadow_state(scene.file.shadow), SHADOW_POISONED);
+    journaled_close_library(&scene.file);
+    ck_assert_int_eq(shadow_close(&scene.op, scene.file.shadow), OK);
+    ck_assert_uint_eq(scene.disk.op_count, before);
+    disk_free(&scene.disk);
+}
+END_TEST
+
 /* Space that the end of the file gave up and got back since the commit: the commit may still refer to it. */
 START_TEST(space_given_up_and_regained_is_not_free) {
     struct scene scene;
@@ -385,6 +418,7 @@ int main(void) {
     tcase_add_test(tcase, a_failed_sync_poisons_and_reading_goes_on);
     tcase_add_test(tcase, a_checkpoint_that_finds_the_disk_full_leaves_the_journal);
     tcase_add_test(tcase, a_checkpoint_that_cannot_be_confirmed_poisons);
+    tcase_add_loop_test(tcase, a_file_that_somebody_cut_off_is_not_written_behind_the_cut, 0, 2);
     tcase_add_test(tcase, space_given_up_and_regained_is_not_free);
     tcase_add_test(tcase, a_checkpoint_leaves_lent_space_alone);
     tcase_add_test(tcase, replay_leaves_a_noted_body_alone);
