@@ -100,7 +100,7 @@ static bool try_take(struct http_client *client, struct http_line **ret_line) {
 }
 
 enum err http_client_take(struct http_client *client, struct op *op, struct http_line **ret_line) {
-    uint64_t give_up_ns = clock_now_ns() + client->limits.first_byte_ns;
+    uint64_t give_up_ns = clock_now_ns() + client->limits.answer_ns;
     struct http_line *line = NULL;
     bool taken = false;
     enum err err = OK;

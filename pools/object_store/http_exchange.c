@@ -1,7 +1,8 @@
 /* http_exchange.c - one request and its answer on one line: running the transfer and pulling its bytes. States in http_client.h, what
  * libcurl is told and calls in http_exchange_setup.c.
  *
- * The phases' limits are ours: libcurl's own cover connecting only. `progress_ns` is the last moment a byte moved.
+ * The phases' limits are ours: libcurl's own cover connecting only. `progress_ns` is the last moment a byte of a body moved;
+ * a body that moves, but hardly, ends the exchange too.
  */
 #include "pools/object_store/http_exchange_parts.h"
 
@@ -70,13 +71,38 @@ static enum err check_phase(struct http_exchange *exchange, struct op *op) {
     }
     const struct http_limits *limits = http_client_limits(exchange->client);
     uint64_t quiet_ns = clock_now_ns() - exchange->progress_ns;
-    if (quiet_ns < (exchange->header.complete ? limits->idle_ns : limits->first_byte_ns)) {
+    if (quiet_ns < (exchange->header.complete ? limits->idle_ns : limits->answer_ns)) {
         return OK;
     }
     exchange->trouble = HTTP_TROUBLE_BROKEN;
     return op_fail(op, REASON_TIMEOUT, "the endpoint %s for %u s",
                    exchange->header.complete ? "was silent" : "did not answer",
                    (unsigned)(quiet_ns / NS_PER_S));
+}
+
+static bool all_sent(const struct http_exchange *exchange) {
+    return !exchange->body || exchange->sent_bytes == exchange->body->size_bytes;
+}
+
+/* The store has all of the request and thinks: no body moves, and check_phase knows how long that may take. */
+static bool is_thinking(const struct http_exchange *exchange) {
+    return !exchange->header.complete && all_sent(exchange);
+}
+
+static enum err check_rate(struct http_exchange *exchange, struct op *op, uint64_t waited_ns) {
+    const struct http_limits *limits = http_client_limits(exchange->client);
+    exchange->waited_ns += is_thinking(exchange) ? 0 : waited_ns;
+    if (exchange->waited_ns < limits->rate_ns) {
+        return OK;
+    }
+    uint64_t moved_bytes = exchange->moved_bytes;
+    exchange->waited_ns = exchange->moved_bytes = 0;
+    if (moved_bytes >= limits->rate_bytes) {
+        return OK;
+    }
+    exchange->trouble = HTTP_TROUBLE_BROKEN;
+    return op_fail(op, REASON_TIMEOUT, "the endpoint moved no more than %llu bytes in %u s",
+                   (unsigned long long)moved_bytes, (unsigned)(limits->rate_ns / NS_PER_S));
 }
 
 /* Runs the transfer until its header is in (before that), or the target has bytes, or it ended. */
@@ -100,9 +126,14 @@ static enum err run(struct http_exchange *exchange, struct op *op) {
             return err;
         }
         int wait_ms = (int)(op_left_ns(op, CANCEL_LOOK_NS) / NS_PER_MS);
+        uint64_t began_ns = clock_now_ns();
         if (curl_multi_poll(exchange->line->multi, NULL, 0, wait_ms > 0 ? wait_ms : 1, NULL) != CURLM_OK) {
             exchange->trouble = HTTP_TROUBLE_FINAL;
             return op_no_memory(op);
+        }
+        err = check_rate(exchange, op, clock_now_ns() - began_ns);
+        if (err != OK) {
+            return err;
         }
     }
 }
@@ -110,8 +141,7 @@ static enum err run(struct http_exchange *exchange, struct op *op) {
 /* Takes the transfer off its line. libcurl closes the connection of an unfinished one. */
 static void give_line_back(struct http_exchange *exchange) {
     if (exchange->line) {
-        bool all_sent = !exchange->body || exchange->sent_bytes == exchange->body->size_bytes;
-        if (exchange->header.complete && !exchange->complete && all_sent) {
+        if (exchange->header.complete && !exchange->complete && all_sent(exchange)) {
             /* The last byte may be here without libcurl having drawn the conclusion: then the connection can be kept. */
             int running;
             curl_multi_perform(exchange->line->multi, &running);

@@ -26,6 +26,8 @@ struct http_exchange {
     bool complete; /* libcurl has said how the transfer ended */
     CURLcode result;
     uint64_t progress_ns;
+    uint64_t waited_ns; /* for a body to move, since the last look at its rate */
+    uint64_t moved_bytes;
 
     /* The request's body */
     const struct http_body *body;

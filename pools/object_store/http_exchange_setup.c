@@ -19,7 +19,6 @@ static struct http_exchange *checked(void *context) {
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
     struct http_exchange *exchange = checked(context);
-    exchange->progress_ns = clock_now_ns();
     enum err err = http_header_add(&exchange->header, bytes, size * count);
     if (err == OK) {
         return size * count;
@@ -49,6 +48,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
         memcpy(exchange->target + exchange->target_size, bytes, fits);
         exchange->target_size += fits;
     }
+    exchange->moved_bytes += total;
     memcpy(exchange->surplus, bytes + fits, total - fits);
     exchange->surplus_at = 0;
     exchange->surplus_size = total - fits;
@@ -74,6 +74,7 @@ static size_t on_upload(char *bytes, size_t size, size_t count, void *context) {
             err != OK ? err : op_fail(exchange->op, REASON_INTERNAL, "the body to send ended early");
         return CURL_READFUNC_ABORT;
     }
+    exchange->moved_bytes += got;
     exchange->sent_bytes += got;
     return got;
 }

@@ -9,6 +9,7 @@ int main(void) {
     hash_setup();
     Suite *suite = suite_create("object_store");
     suite_add_tcase(suite, encoding_case());
+    suite_add_tcase(suite, http_exchange_case());
     suite_add_tcase(suite, http_header_case());
     suite_add_tcase(suite, list_xml_case());
     suite_add_tcase(suite, retry_case());

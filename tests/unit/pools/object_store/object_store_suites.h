@@ -5,6 +5,7 @@
 #include <check.h>
 
 TCase *encoding_case(void);
+TCase *http_exchange_case(void);
 TCase *http_header_case(void);
 TCase *list_xml_case(void);
 TCase *retry_case(void);
