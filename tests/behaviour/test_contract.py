@@ -78,9 +78,9 @@ class Sweep(Case):
         cls.open.stop()
         cls.guarded.stop()
 
-    def sweep(self, status, send):
+    def sweep(self, status, send, operations=None):
         """Every operation that lists the status answers with it what `send` sends; there is one entry in the pool."""
-        some = [operation for operation in self.operations if status in operation.statuses]
+        some = [operation for operation in operations or self.operations if status in operation.statuses]
         # What steers work that is under way is test_upkeep's.
         some = [operation for operation in some if status != 200 or operation.method != "POST" or not operation.is_upkeep]
         self.assertTrue(some, f"no operation lists {status}")
@@ -178,8 +178,20 @@ class Sweep(Case):
 
         self.sweep(413, send)
 
+    def is_new_library(self):
+        return self.open.http_library() >= (1, 0)
+
     def test_414(self):
-        self.sweep(414, lambda operation: self.raw(operation, target=self.padded(operation, "x" * 70000)))
+        def send(operation):
+            return self.raw(operation, target=self.padded(operation, "x" * 70000))
+
+        # libmicrohttpd 1.0 closes an OPTIONS of this size without a word.
+        some = [operation for operation in self.operations if operation.method != "OPTIONS" or not self.is_new_library()]
+        self.sweep(414, send, some)
+        for operation in self.operations:
+            if operation not in some:
+                with self.subTest(operation.name):
+                    self.assertIsNone(send(operation))
 
     def test_415(self):
         self.sweep(415, lambda operation: self.ask(operation, {"Content-Type": "application/x-nothing"}))
@@ -195,7 +207,15 @@ class Sweep(Case):
         self.sweep(431, lambda operation: self.raw(operation, *lines))
 
     def test_501(self):
-        self.sweep(501, lambda operation: self.raw(operation, "Transfer-Encoding: gzip, chunked"))
+        def send(operation):
+            return self.raw(operation, "Transfer-Encoding: gzip, chunked")
+
+        if not self.is_new_library():
+            self.sweep(501, send)
+            return
+        for operation in self.operations:  # libmicrohttpd 1.0 refuses it before anybody is asked
+            with self.subTest(operation.name):
+                self.assert_status(send(operation), 400)
 
     def test_505(self):
         self.sweep(505, lambda operation: self.raw(operation, version="HTTP/9.9"))

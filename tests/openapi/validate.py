@@ -18,6 +18,7 @@ import binascii
 import collections
 import json
 import pathlib
+import subprocess
 import sys
 
 from contract import NO_OPERATION, Contract
@@ -229,12 +230,22 @@ class Report:
         ]
 
 
+def http_library():
+    """The version of libmicrohttpd that is built against."""
+    command = ["pkg-config", "--modversion", "libmicrohttpd"]
+    return tuple(int(part) for part in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("."))
+
+
 def excuses():
     """unseen.txt as [(operation or *, status, reason)]."""
     rows = []
+    is_new = http_library() >= (1,)
     for line in UNSEEN.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             operations, statuses, reason = line.split(None, 2)
+            statuses, _, only_new = statuses.partition("@")
+            if only_new and not is_new:
+                continue
             rows += [(o, int(s), reason) for o in operations.split(",") for s in statuses.split(",")]
     return rows
 
