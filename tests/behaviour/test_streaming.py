@@ -215,6 +215,7 @@ class Expecting(Case):
 
     def test_it_is_refused_at_once(self):
         big = "Content-Length: 1000000000"
+        coding = 501 if self.daemon.http_library() < (1, 0) else 400  # libmicrohttpd 1.0 refuses it before we are asked
         refused = {
             "no such pool": (404, "PUT", "/pools/nowhere/entries/x", [big]),
             "no such route": (404, "PUT", "/nothing", [big]),
@@ -225,7 +226,7 @@ class Expecting(Case):
             "a part": (400, "PUT", "/pools/disk/entries/x", [big, "Content-Range: bytes 0-1/2"]),
             "JSON of another type": (415, "POST", "/pools", ["Content-Length: 10", "Content-Type: text/html"]),
             "too much JSON": (413, "POST", "/pools", [big, "Content-Type: application/json"]),
-            "an unknown coding": (501, "PUT", "/pools/disk/entries/x", ["Transfer-Encoding: gzip, chunked"]),
+            "an unknown coding": (coding, "PUT", "/pools/disk/entries/x", ["Transfer-Encoding: gzip, chunked"]),
         }
         for name, (status, method, target, fields) in refused.items():
             with self.subTest(refused=name), self.daemon.raw() as raw:
