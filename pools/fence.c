@@ -29,6 +29,7 @@ void fence_table_fini(struct fence_table *table) {
 enum err fence_raise(struct fence_table *table, struct op *op, struct fence *fence, const struct id *id) {
     fence->id = *id;
     atomic_init(&fence->broken, false);
+    atomic_init(&fence->overtaken, false);
     atomic_init(&fence->in_settling, false);
     fence->settling_number = 0;
     mutex_lock(&table->mutex);
@@ -77,9 +78,14 @@ bool fence_holds(const struct fence *fence) {
     return !atomic_load(&fence->broken);
 }
 
+bool fence_is_overtaken(const struct fence *fence) {
+    return atomic_load(&fence->overtaken);
+}
+
 struct break_key {
     const struct id *id; /* NULL = every fence */
     uint64_t before;     /* only those raised before this number */
+    bool overtakes;
 };
 
 static bool break_one(struct map_node *node, void *context) {
@@ -89,6 +95,9 @@ static bool break_one(struct map_node *node, void *context) {
         return false; /* past the key: a scan rises in hash order */
     }
     if (fence->raised_number < key->before && (!key->id || id_equal(&fence->id, key->id))) {
+        if (key->overtakes) {
+            atomic_store(&fence->overtaken, true);
+        }
         atomic_store(&fence->broken, true);
     }
     return true;
@@ -113,7 +122,7 @@ void fence_break_all(struct fence_table *table) {
 
 void fence_break_older(struct fence_table *table, const struct fence *fence) {
     mutex_lock(&table->mutex);
-    struct break_key key = {.id = &fence->id, .before = fence->raised_number};
+    struct break_key key = {.id = &fence->id, .before = fence->raised_number, .overtakes = true};
     map_scan(&table->fences, fence->id.hash, break_one, &key);
     mutex_unlock(&table->mutex);
 }

@@ -15,7 +15,7 @@
  *   2 SETTLING   the copy is being committed. In a local pool later operations on the key wait (bounded); in one behind a network
  *                only what changes the key does, so that a request on its way cannot arrive after it.
  *   3 LOWERED    committed or given up; out of the table, waiters woken.
- *   broken is a flag beside the state: set once, never cleared.
+ *   broken and overtaken are flags beside the state: set once, never cleared. A later fill of the key sets both, a write only broken.
  *
  * Threads: any. One mutex per table (RANK_FENCE), never held while waiting except on its condition.
  */
@@ -42,6 +42,7 @@ struct fence {
     struct map_node node;
     struct id id; /* text owned by the fence's owner, valid while raised */
     atomic_bool broken;
+    atomic_bool overtaken;
     atomic_bool in_settling;
     bool is_raised;
     uint64_t settling_number; /* its place in that order, 0 before; under the mutex */
@@ -68,6 +69,8 @@ void fence_break_all(struct fence_table *table);
 /* Those of the same key that were raised before this one: what they fetched is older than what this one did. */
 void fence_break_older(struct fence_table *table, const struct fence *fence);
 bool fence_holds(const struct fence *fence);
+/* Whether it was a later fill that broke it, or broke it too: whatever is to become of the key's copy is now that one's business. */
+bool fence_is_overtaken(const struct fence *fence);
 
 /* Whether a fill of the key is in state 2: then a peek must answer ERR_AGAIN. */
 bool fence_is_settling(struct fence_table *table, const struct id *id);

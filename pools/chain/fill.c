@@ -207,8 +207,8 @@ static void drop(struct fill *fill) {
     if (!settles(fill)) {
         fence_settling(&fill->pool->fences, fill->fence);
     }
-    if (!fill->outdated[0] && !fence_holds(fill->fence)) {
-        return; /* what is there now may be newer, and nothing would tell them apart */
+    if (fence_is_overtaken(fill->fence) || (!fill->outdated[0] && !fence_holds(fill->fence))) {
+        return; /* what is there now may be newer, and nothing would tell them apart: the tag may be the same again */
     }
     enum err err = pool_drop_copy(fill->pool, &fill->op, fill->id, fill->outdated);
     if (is_failure(err)) {

@@ -132,6 +132,29 @@ START_TEST(a_plain_read_joins_none_of_them) {
 }
 END_TEST
 
+/* The earlier one comes to the tier last, with a copy like the outdated one: what the later one has left there stays. */
+START_TEST(one_that_is_overtaken_drops_nothing) {
+    for (unsigned round = 0; round < 20; round++) {
+        fixture_start(&f, 3, true, 0);
+        fake_store(f.pool[1], "k", "same", 4, HOLD_CACHED);
+        fake_store(f.pool[2], "k", "same", 4, HOLD_OWNED);
+        fake_close_gate(f.pool[1], FAKE_GATE_COMMIT);
+        for (unsigned i = 0; i < 2; i++) {
+            client_start(&clients[i], &f, f.chain, "k", &refresh);
+            ck_assert_int_eq(client_finish(&clients[i]), OK);
+            expect_body(&clients[i], "same", 4);
+            fake_wait_held(f.pool[1], FAKE_GATE_COMMIT, i + 1);
+        }
+        fake_open_gate(f.pool[1], FAKE_GATE_COMMIT);
+        client_close(&clients[0]);
+        client_close(&clients[1]);
+        fixture_settle(&f);
+        expect_stored(f.pool[1], "k", "same", 4, HOLD_CACHED);
+        fixture_stop(&f);
+    }
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("refreshes");
@@ -140,6 +163,7 @@ int main(void) {
     tcase_add_test(tcase, those_that_have_not_looked_yet_are_one_fetch);
     tcase_add_test(tcase, a_failure_is_one_readers_and_the_others_refresh_again);
     tcase_add_test(tcase, a_plain_read_joins_none_of_them);
+    tcase_add_test(tcase, one_that_is_overtaken_drops_nothing);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
