@@ -5,6 +5,8 @@
  *
  *   B<TAB>thread<TAB>name<TAB>put|fill|delete[<TAB>bytes<TAB>sha256<TAB>content type]     about to be tried
  *   E<TAB>thread<TAB>ok|<reason>                                                          acknowledged, or refused with nothing changed
+ *   U<TAB>thread<TAB>compact|scrub<TAB>start|pause|resume|cancel<TAB>ok|<reason>          was asked for
+ *   P<TAB>compact|convert|scrub<TAB>phase                                                 it is there now; `ended`: it is over (torture_phases.c)
  *   N<TAB>text                                                                            what happens besides (reopening)
  *   W<TAB>text                                                                            something is wrong; the process ends with 3
  *
@@ -59,6 +61,10 @@ void random_body_free(struct random_body *body);
 void say(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Says W and ends the process. */
 NO_RETURN void wrong(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* torture_upkeep.c: rows of the table of actions that concern no key. */
+void act_compact(struct actor *actor, struct key *key);
+void act_scrub(struct actor *actor, struct key *key);
 
 /* Does one random thing. */
 void actor_act(struct actor *actor);

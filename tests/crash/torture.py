@@ -4,15 +4,18 @@
     torture.py [--trials N] [--seed N [--round K]] [--jobs N] [--keep DIR]     see --help
 
 Histories run side by side in processes of their own. A history is one file and its seed; a trial is one of its rounds:
-  1 the worker (torture_main.c) opens the pool, which recovers, and works until it is killed, now and then already while it opens
-  2 sometimes recovery is begun and killed, too, up to three times
+  1 the worker (torture_main.c) opens the pool, which recovers, and works until it is killed: after some operation, in the middle of
+    a compaction or a scrub, or already while it opens
+  2 sometimes recovery is begun and killed, too, up to three times, or `lailad hdf5 compact`
   3 the file is recovered by `lailad hdf5 recover`, where the daemon has it, or by opening the pool
   4 h5py reads every entry, the pool reads every entry, and both are held against what the worker said (model.py)
-and the next round goes on with the same file.
+and the next round goes on with the same file. Some files have limits (PROFILES), so that evictions and refusals meet compactions; some
+begin as h5py makes them (old_file.py), which the first write converts.
 
 A failed trial prints its seed and round, and keeps the files as the kill left them: DIR/seed-N-round-K. --seed N --round K does the same history up
 to that round with the same operations and the same delays; the very instruction of the kill is not the same, so use --repeat.
---check FOLDER recovers and compares a copy of such kept files, which is exact. Exit status 1 when a trial failed.
+--check FOLDER recovers and compares a copy of such kept files, which is exact. Exit status 1 when a trial failed, and when
+a run of some length did not hit what it is for (HITS_MUST).
 """
 
 import argparse
@@ -30,12 +33,21 @@ import threading
 import time
 
 import model as crash
+import old_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILE = "torture.h5"
 ROUNDS = 10  # trials on one file
 PATIENCE_SECONDS = 60
 MOMENT_SECONDS = 3  # a trial takes no longer than about that
+
+# What the pool of a history may hold, in bytes: of bodies, of the file (0 = no limit). Bodies are up to 3 MiB.
+Profile = collections.namedtuple("Profile", "max_bytes max_file_bytes")
+PROFILES = [Profile(0, 0), Profile(0, 0), Profile(3_000_000, 0), Profile(8_000_000, 0), Profile(0, 4_000_000), Profile(3_000_000, 6_000_000)]
+
+# A run of so many trials proves nothing when none of them hit this.
+TRIALS_THAT_MUST_HIT = 40
+HITS_MUST = ["killed in a compaction", "refused for want of room"]
 
 
 class Bad(Exception):
@@ -58,12 +70,12 @@ class Tools:
             raise SystemExit(f"lailad hdf5 recover ended with {done.returncode}: {done.stderr}")
         self.can_recover = done.returncode == 0
 
-    def recover_command(self, folder):
-        return [self.lailad, "hdf5", "recover", os.path.join(folder, FILE)]
+    def command(self, verb, folder):
+        return [self.lailad, "hdf5", verb, os.path.join(folder, FILE)]
 
     def recover(self, folder):
         return subprocess.run(
-            self.recover_command(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            self.command("recover", folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         )
 
 
@@ -133,6 +145,18 @@ def replay(model, lines):
     return problems
 
 
+def phase_at_the_end(lines):
+    """{"compact" | "convert" | "scrub": the phase it was in} of each that was under way when the worker was killed."""
+    phases = {}
+    for line in lines:
+        what, *fields = line.decode().rstrip("\n").split("\t")
+        if what == "P":
+            phases[fields[0]] = fields[1]
+        elif what == "N":  # opened again
+            phases.clear()
+    return {work: phase for work, phase in phases.items() if phase != "ended"}
+
+
 class History:
     """One file from its creation through its rounds."""
 
@@ -147,7 +171,16 @@ class History:
         chance = random.Random(f"history {seed}")
         self.threads = chance.choice([1, 2, 4, 8])
         self.keys = chance.choice([self.threads, 16, 60, 120])
-        self.max_bytes = chance.choice([0, 3_000_000, 8_000_000])
+        self.profile = chance.choice(PROFILES)
+        self.original = None  # the bytes of a file that must not be written in place
+        if chance.random() < 0.2:
+            self.profile = PROFILES[0]
+            self._begin_with_old_file(chance)
+
+    def _begin_with_old_file(self, chance):
+        path = pathlib.Path(self.folder, FILE)
+        self.model.settle(old_file.make(path, chance, self.keys))
+        self.original = path.read_bytes()
 
     def remove(self):
         shutil.rmtree(self.folder)
@@ -164,23 +197,53 @@ class History:
         if problems:
             raise Bad(problems)
 
+    def _is_old(self):
+        """Whether the next write converts it."""
+        return self.original is not None and pathlib.Path(self.folder, FILE).read_bytes() == self.original
+
+    def _moment(self, chance):
+        """(how the line begins that the kill waits for, how often, how many seconds after it at most)"""
+        if self._is_old():
+            return chance.choice([(b"P\tconvert\tcopying", 1, 0.015), (b"P\tconvert\tswitching", 1, 0.01)])
+        return chance.choices(
+            [
+                # by acknowledged operations rather than by time, since machines differ
+                (b"E", chance.choice([1, chance.randint(1, 20), chance.randint(20, 250)]), 0.006),
+                (b"P\tcompact\tcopying", chance.randint(1, 3), 0.02),
+                (b"P\tcompact\tswitching", chance.randint(1, 3), 0.008),
+                (b"P\tscrub\treading", 1, 0.01),
+            ],
+            [50, 20, 20, 10],
+        )[0]
+
     def _work_and_kill(self, number, chance):
-        command = ["run", self.folder, self.seed * 1000 + number, self.threads, max(self.keys, self.threads), self.max_bytes]
+        command = ["run", self.folder, self.seed * 1000 + number, self.threads, max(self.keys, self.threads), *self.profile]
         command = [self.tools.worker, *map(str, command)]
         if chance.random() < 0.15:
             self.counts["killed while it opened"] += 1
             worker = Worker(command)
             worker.kill_after(chance.uniform(0, 0.03))
-        else:  # by acknowledged operations rather than by time, since machines differ
-            worker = Worker(command, b"E", chance.choice([1, chance.randint(1, 20), chance.randint(20, 250)]))
-            worker.kill_after(chance.uniform(0, 0.006))
+        else:
+            awaited, count, most_seconds = self._moment(chance)
+            worker = Worker(command, awaited, count)
+            worker.kill_after(chance.uniform(0, most_seconds))
         before = self.model.acknowledged
         problems = replay(self.model, worker.lines)
         self.counts["operations acknowledged"] += self.model.acknowledged - before
         self.counts["under way when killed"] += len(self.model.flying)
+        self._count(worker.lines)
         if worker.process.returncode != -9:
             problems.append(f"worker: it ended with {worker.process.returncode}: {worker.complaint.decode()[-3000:]}")
         return problems
+
+    def _count(self, lines):
+        refused = [line for line in lines if line.startswith(b"E") and line.rstrip(b"\n").endswith((b"no-space", b"too-large"))]
+        self.counts["refused for want of room"] += len(refused)
+        self.counts["compactions that ended"] += sum(line == b"P\tcompact\tswitched\n" for line in lines)
+        for work, phase in phase_at_the_end(lines).items():
+            self.counts[f"killed in a {work}: {phase}"] += 1
+            if work != "scrub":
+                self.counts["killed in a compaction"] += 1
 
     def _save(self):
         """The files as the kill left them, and what is known of them."""
@@ -191,6 +254,8 @@ class History:
             "flying": self.model.flying,
             "written": {name: list(digests) for name, digests in self.model.written.items()},
         }
+        if self.original is not None:
+            pathlib.Path(self.crashed, "original").write_bytes(self.original)
         pathlib.Path(self.crashed, "model.json").write_text(json.dumps(known, indent=1), encoding="utf-8")
 
     def load(self, folder):
@@ -199,6 +264,10 @@ class History:
         path = pathlib.Path(self.folder, "model.json")
         known = json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
+        path = pathlib.Path(self.folder, "original")
+        if path.exists():
+            self.original = path.read_bytes()
+            path.unlink()
 
         def state(fields):
             return crash.State(*fields) if fields else None
@@ -214,11 +283,12 @@ class History:
         """Whoever recovers may be killed, too; what it was to recover is still there."""
         times = chance.choice([0, 0, 0, 1, 2, 3])
         by_tool = self.tools.can_recover and chance.random() < 0.5
-        command = self.tools.recover_command(self.folder) if by_tool else [self.tools.worker, "open", self.folder]
-        for _ in range(times):
+        compacts = by_tool and not self._is_old() and chance.random() < 0.4
+        command = self.tools.command("compact" if compacts else "recover", self.folder) if by_tool else [self.tools.worker, "open", self.folder]
+        for _ in range(times if self._has_file() else 0):
             worker = Worker(command, None) if by_tool else Worker(command)
             if worker.kill_after(chance.uniform(0, 0.1 if by_tool else 0.03)):
-                self.counts["killed in recovery"] += 1
+                self.counts["killed in lailad hdf5 compact" if compacts else "killed in recovery"] += 1
 
     def recover_and_compare(self, by_tool):
         """The problems. What was found is the model's from here on."""
@@ -234,9 +304,20 @@ class History:
         problems += more
         problems += [f"pool: {name} is {listed.get(name)}, in the file it is {found.get(name)}"
                      for name in sorted(set(listed) | set(found)) if listed.get(name) != found.get(name)]
-        problems += [f"left behind: {name}" for name in sorted(os.listdir(self.folder)) if name != FILE]
+        problems += self._look_beside()
         self.counts["entries compared"] += len(found)
         self.model.settle(found)
+        return problems
+
+    def _look_beside(self):
+        """Nothing but the file, and the original of one that was converted, unchanged."""
+        others = sorted(name for name in os.listdir(self.folder) if name != FILE)
+        originals = [name for name in others if self.original is not None and name.startswith(f"{FILE}.original")]
+        problems = [f"left behind: {name}" for name in others if name not in originals]
+        problems += [f"original: {name} is not as it was" for name in originals
+                     if pathlib.Path(self.folder, name).read_bytes() != self.original]
+        if self.original is not None and not originals and not self._is_old():
+            problems.append("original: it is gone")
         return problems
 
     def _has_file(self):
@@ -344,9 +425,12 @@ def torture(options, tools):
                     next_seed += 1
     details = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     print(f"{trials} trials in {time.monotonic() - began:.0f} s, {bad} bad; {details}")
+    missed = [what for what in HITS_MUST if not counts[what]] if trials >= TRIALS_THAT_MUST_HIT and options.seed is None else []
+    for what in missed:
+        print(f"FAILED: no trial was {what}")
     if kinds:
         print("bad trials by kind: " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
-    return 1 if bad else 0
+    return 1 if bad or missed else 0
 
 
 def main():

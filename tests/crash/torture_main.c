@@ -1,8 +1,8 @@
 /* torture_main.c - the worker's process: opens the pool, runs threads in phases, opens it again between them, or looks at what there is.
  *
- *   torture_worker run DIR SEED THREADS KEYS MAX_BYTES     until killed; MAX_BYTES 0 = no limit
- *   torture_worker check DIR                               opens (which recovers), tells every entry, closes
- *   torture_worker open DIR                                opens and closes
+ *   torture_worker run DIR SEED THREADS KEYS MAX_BYTES MAX_FILE_BYTES     until killed; the pool's limits, 0 = none
+ *   torture_worker check DIR                                              opens (which recovers), tells every entry, closes
+ *   torture_worker open DIR                                               opens and closes
  *
  * The file is DIR/torture.h5. `check` says L<TAB>name<TAB>bytes<TAB>sha256<TAB>content type<TAB>owned|cached of each entry, then `N<TAB>done`.
  * See torture.h.
@@ -30,16 +30,26 @@
 struct place {
     const char *directory;
     struct spool_dir *spool_dir; /* of unlinked files only */
+    uint64_t max_bytes, max_file_bytes;
 };
 
-static struct pool *open_pool(const struct place *place, uint64_t max_bytes) {
+static void limit(struct settings *settings, const char *name, uint64_t bytes) {
+    struct op op;
+    op_init(&op, 0, 0);
+    if (bytes && settings_set_number(settings, &op, name, (int64_t)bytes) != OK) {
+        wrong("%s: %s", name, op.fault.detail);
+    }
+}
+
+static struct pool *open_pool(const struct place *place) {
     struct op op;
     op_init(&op, 0, 0);
     const struct pool_kind *kind = kinds_find("hdf5");
     AUTO(settings_free) struct settings *settings = settings_new(kind->options, kind->option_count);
     enum err err = settings ? OK : op_no_memory(&op);
-    if (!err && max_bytes) {
-        err = settings_set_number(settings, &op, "max_bytes", (int64_t)max_bytes);
+    if (!err) {
+        limit(settings, "max_bytes", place->max_bytes);
+        limit(settings, "max_file_bytes", place->max_file_bytes);
     }
     err = err ? err : settings_finish(settings, &op);
     const struct pool_environment environment = {.data_dir = place->directory, .spool_dir = place->spool_dir};
@@ -95,8 +105,7 @@ static void run_phase(struct pool *pool, struct actor *actors, unsigned count) {
     }
 }
 
-NO_RETURN static void run(const struct place *place, uint64_t seed, unsigned threads, unsigned key_count,
-                          uint64_t max_bytes) {
+NO_RETURN static void run(const struct place *place, uint64_t seed, unsigned threads, unsigned key_count) {
     static struct key keys[MOST_KEYS];
     struct actor actors[MOST_THREADS];
     for (unsigned i = 0; i < key_count; i++) {
@@ -112,7 +121,7 @@ NO_RETURN static void run(const struct place *place, uint64_t seed, unsigned thr
         };
     }
     uint64_t state = ~seed;
-    struct pool *pool = open_pool(place, max_bytes);
+    struct pool *pool = open_pool(place);
     say("N\topen\n");
     for (;;) {
         unsigned operations = 5 + (unsigned)random_below(&state, 120);
@@ -123,7 +132,7 @@ NO_RETURN static void run(const struct place *place, uint64_t seed, unsigned thr
         if (random_below(&state, 3) == 0) {
             say("N\tclosing\n");
             pool_unref(pool);
-            pool = open_pool(place, max_bytes);
+            pool = open_pool(place);
             say("N\topen again\n");
         }
     }
@@ -163,7 +172,7 @@ static void tell_entry(struct pool *pool, const char *text) {
 }
 
 static void check(const struct place *place) {
-    struct pool *pool = open_pool(place, 0);
+    struct pool *pool = open_pool(place);
     char *cursor = NULL;
     do {
         struct op op;
@@ -196,9 +205,9 @@ static unsigned number_of(const char *text, unsigned most) {
 int main(int argc, char **argv) {
     hash_setup();
     log_setup(LOG_WARNING, false);
-    bool is_run = argc == 7 && strcmp(argv[1], "run") == 0;
+    bool is_run = argc == 8 && strcmp(argv[1], "run") == 0;
     if (!is_run && (argc != 3 || (strcmp(argv[1], "check") != 0 && strcmp(argv[1], "open") != 0))) {
-        fprintf(stderr, "usage: torture_worker run DIR SEED THREADS KEYS MAX_BYTES | check DIR | open DIR\n");
+        fprintf(stderr, "usage: torture_worker run DIR SEED THREADS KEYS MAX_BYTES MAX_FILE_BYTES | check DIR | open DIR\n");
         return 2;
     }
     struct op op;
@@ -214,12 +223,14 @@ int main(int argc, char **argv) {
         if (keys < threads) {
             wrong("fewer keys than threads");
         }
-        run(&place, strtoull(argv[3], NULL, 10), threads, keys, strtoull(argv[6], NULL, 10));
+        place.max_bytes = strtoull(argv[6], NULL, 10);
+        place.max_file_bytes = strtoull(argv[7], NULL, 10);
+        run(&place, strtoull(argv[3], NULL, 10), threads, keys);
     }
     if (strcmp(argv[1], "check") == 0) {
         check(&place);
     } else {
-        pool_unref(open_pool(&place, 0));
+        pool_unref(open_pool(&place));
     }
     spool_dir_close(place.spool_dir);
     return 0;
