@@ -18,7 +18,14 @@
 #define MOST_ORIGINALS 100
 
 /* ---- the names ---- */
-/* *ret_kept is its second name. */
+static bool is_same_file(const char *path, const char *other) {
+    struct stat status;
+    struct stat other_status;
+    return lstat(path, &status) == 0 && lstat(other, &other_status) == 0 &&
+           status.st_dev == other_status.st_dev && status.st_ino == other_status.st_ino;
+}
+
+/* *ret_kept is its second name, which it may have: a crash came between this and the rename. */
 static enum err keep_original_name(struct op *op, const char *path, char ret_kept[PATH_MAX]) {
     for (int i = 0; i < MOST_ORIGINALS; i++) {
         char number[8] = "";
@@ -34,6 +41,9 @@ static enum err keep_original_name(struct op *op, const char *path, char ret_kep
         }
         if (errno != EEXIST) {
             return op_fail_errno(op, errno, "keeping the original file");
+        }
+        if (is_same_file(path, ret_kept)) {
+            return OK;
         }
     }
     return op_fail_errno(op, EEXIST, "keeping the original file");

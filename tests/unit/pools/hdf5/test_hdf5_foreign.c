@@ -316,6 +316,23 @@ START_TEST(a_file_that_cannot_be_written_in_place_is_copied) {
 }
 END_TEST
 
+/* A crash in a conversion may leave the file with both names. */
+START_TEST(the_original_has_its_second_name_once) {
+    make_awkward_file(true);
+    off_t size = size_of("p.h5");
+    char *path = fixture_path(&fixture, "p.h5");
+    char *kept = fixture_path(&fixture, "p.h5.original");
+    ck_assert_int_eq(link(path, kept), 0);
+    free(path);
+    free(kept);
+    fixture_reopen(&fixture, NULL);
+    put_text(fixture.pool, "new", "1");
+    ck_assert_int_eq(size_of("p.h5.original"), size);
+    ck_assert_int_eq(size_of("p.h5.original.1"), -1);
+    expect_text(fixture.pool, "old", "0123456789");
+}
+END_TEST
+
 static void write_text(const char *name, const char *text) {
     char *path = fixture_path(&fixture, name);
     FILE *file = fopen(path, "wb");
@@ -504,6 +521,7 @@ int main(void) {
     tcase_add_test(tcase, the_first_write_converts_a_laila_file);
     tcase_add_test(tcase, other_shapes_are_read_and_kept);
     tcase_add_loop_test(tcase, a_file_that_cannot_be_written_in_place_is_copied, 0, 2);
+    tcase_add_test(tcase, the_original_has_its_second_name_once);
     tcase_add_test(tcase, a_conversion_touches_no_file_of_others);
     tcase_add_test(tcase, what_is_no_hdf5_file_is_refused);
     tcase_add_test(tcase, paths_are_shown_without_their_folder);
