@@ -223,7 +223,7 @@ static const struct action {
     unsigned weight;
     void (*act)(struct actor *actor, struct key *key);
 } actions[] = {
-    {45, act_put}, {18, act_delete},  {14, act_fill},  {20, act_read},
+    {45, act_put},  {18, act_delete}, {14, act_fill}, {20, act_read},
     {3, act_abort}, {2, act_compact}, {2, act_scrub},
 };
 

@@ -207,7 +207,8 @@ int main(int argc, char **argv) {
     log_setup(LOG_WARNING, false);
     bool is_run = argc == 8 && strcmp(argv[1], "run") == 0;
     if (!is_run && (argc != 3 || (strcmp(argv[1], "check") != 0 && strcmp(argv[1], "open") != 0))) {
-        fprintf(stderr, "usage: torture_worker run DIR SEED THREADS KEYS MAX_BYTES MAX_FILE_BYTES | check DIR | open DIR\n");
+        fprintf(stderr, "usage: torture_worker run DIR SEED THREADS KEYS MAX_BYTES MAX_FILE_BYTES | check "
+                        "DIR | open DIR\n");
         return 2;
     }
     struct op op;
