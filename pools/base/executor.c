@@ -3,7 +3,7 @@
  * A lane is a queue, a mutex and a number of threads. A thread without work waits on a semaphore of its own. A submit hands the task to the
  * thread that has waited least, whose stack and caches are warm, and wakes that one alone, outside the lock: it runs the
  * task without taking the lock. A submit that finds no idle thread and room for one more starts it; a thread that found nothing to do
- * for LANE_IDLE_S ends, except the last one.
+ * for LANE_IDLE_NS ends, except the last one.
  *
  * Invariant under the lock: while a thread is idle, no queued task may run. A lane counts how many of each share it runs; whoever
  * looks for work takes the first task whose share is not used up. A share that is used up has threads running, and the first of them to
@@ -12,6 +12,7 @@
  */
 #include "pools/base/executor.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/must.h"
 #include "pools/base/mutex.h"
 
@@ -19,9 +20,8 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define LANE_IDLE_S 30
+#define LANE_IDLE_NS (30 * NS_PER_S)
 
 struct share_count {
     const void *share;
@@ -115,20 +115,6 @@ static bool unlink_idler(struct lane_state *lane, const struct idler *idler) {
     return false;
 }
 
-/* False when the time is over. The wall clock may jump: then a thread ends early or late. */
-static bool await_wake(struct idler *idler) {
-    struct timespec until;
-    MUST(clock_gettime(CLOCK_REALTIME, &until) == 0);
-    until.tv_sec += LANE_IDLE_S;
-    while (sem_timedwait(&idler->wake, &until) != 0) {
-        if (errno == ETIMEDOUT) {
-            return false;
-        }
-        MUST(errno == EINTR);
-    }
-    return true;
-}
-
 /* Idle until there is a task for this thread, NULL: look again. *ret_may_end: nothing came for long. The lane is locked before, and not
  * afterwards. */
 static struct task *stand_by(struct lane_state *lane, struct idler *idler, bool *ret_may_end) {
@@ -137,7 +123,7 @@ static struct task *stand_by(struct lane_state *lane, struct idler *idler, bool 
     lane->idlers = idler;
     mutex_unlock(&lane->mutex);
     *ret_may_end = false;
-    if (!await_wake(idler)) {
+    if (!mutex_await_post(&idler->wake, clock_now_ns() + LANE_IDLE_NS)) {
         mutex_lock(&lane->mutex);
         *ret_may_end = unlink_idler(lane, idler);
         mutex_unlock(&lane->mutex);

@@ -46,6 +46,9 @@ void mutex_unlock(struct mutex *mutex);
  * held, and waits again. The semaphore must be there until then; so must not wait for its own post who calls. */
 void mutex_post_after(sem_t *semaphore);
 
+/* Waits until it is posted or the monotonic time has come; false on time-out. No lock is held. */
+bool mutex_await_post(sem_t *semaphore, uint64_t deadline_ns);
+
 /* A condition variable on the monotonic clock. */
 struct cond {
     pthread_cond_t native;

@@ -4,9 +4,6 @@
 #include "pools/base/clock.h"
 #include "pools/base/must.h"
 
-#include <errno.h>
-#include <time.h>
-
 /* How soon a waiting caller notices that it was cancelled. */
 #define CANCEL_LOOK_NS (100 * NS_PER_MS)
 
@@ -114,21 +111,6 @@ void commit_stop(struct commit *commit) {
     commit->started = false;
 }
 
-/* False when the time is over. */
-static bool wait_done(struct request *request, uint64_t wait_ns) {
-    struct timespec until;
-    MUST(clock_gettime(CLOCK_REALTIME, &until) == 0);
-    uint64_t ns = (uint64_t)until.tv_nsec + wait_ns;
-    until.tv_sec += (time_t)(ns / NS_PER_S);
-    until.tv_nsec = (long)(ns % NS_PER_S);
-    while (sem_timedwait(&request->done, &until) != 0) {
-        if (errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* How long to wait before the next look; 0 = the request has been taken back. */
 static uint64_t look(struct commit *commit, struct op *op, struct request *request) {
     uint64_t wait_ns = CANCEL_LOOK_NS;
@@ -154,7 +136,7 @@ enum err commit_submit(struct commit *commit, struct op *op, struct request *req
     cond_signal(&commit->work);
     mutex_unlock(&commit->mutex);
     uint64_t wait_ns = look(commit, op, request);
-    while (wait_ns && !wait_done(request, wait_ns)) {
+    while (wait_ns && !mutex_await_post(&request->done, clock_now_ns() + wait_ns)) {
         wait_ns = look(commit, op, request);
     }
     MUST(sem_destroy(&request->done) == 0);

@@ -59,7 +59,7 @@ assert.h complex.h ctype.h errno.h float.h inttypes.h limits.h locale.h math.h s
 stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h time.h
 arpa/inet.h dirent.h endian.h fcntl.h ftw.h getopt.h libgen.h linux/tcp.h malloc.h net/if.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h semaphore.h strings.h
 sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/queue.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/statvfs.h
-sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h syslog.h unistd.h
+sanitizer/tsan_interface.h sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h syslog.h unistd.h
 """.split())
 CXX_LIBRARY = {"algorithm", "cstdint", "cstdio", "cstdlib", "cstring", "memory", "string", "string_view"}
 

@@ -155,6 +155,39 @@ START_TEST(posts_are_neither_lost_nor_held_over_a_wait) {
 }
 END_TEST
 
+/* ---- a wall clock that is wrong ---- */
+static time_t wall_ahead_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
+    int result = __real_clock_gettime(clock, ret_time);
+    if (clock == CLOCK_REALTIME) {
+        ret_time->tv_sec += wall_ahead_s;
+    }
+    return result;
+}
+
+static void await_post(time_t ahead_s) {
+    sem_t semaphore;
+    ck_assert_int_eq(sem_init(&semaphore, 0, 0), 0);
+    wall_ahead_s = ahead_s;
+    uint64_t deadline_ns = clock_now_ns() + 20 * NS_PER_MS;
+    ck_assert(!mutex_await_post(&semaphore, deadline_ns));
+    wall_ahead_s = 0;
+    ck_assert_uint_ge(clock_now_ns(), deadline_ns);
+    ck_assert_uint_lt(clock_now_ns(), deadline_ns + 60 * NS_PER_S);
+    ck_assert_int_eq(sem_post(&semaphore), 0);
+    ck_assert(mutex_await_post(&semaphore, 0)); /* a post counts, however late it is */
+    ck_assert_int_eq(sem_destroy(&semaphore), 0);
+}
+
+START_TEST(a_wait_for_a_post_does_not_ask_the_wall_clock) {
+    await_post(-3600);
+    await_post(3600);
+}
+END_TEST
+
 Suite *mutex_suite(void) {
     Suite *suite = suite_create("mutex");
     TCase *tcase = tcase_create("all");
@@ -164,6 +197,7 @@ Suite *mutex_suite(void) {
     tcase_add_test(tcase, a_wait_times_out);
     tcase_add_test(tcase, a_post_waits_for_the_last_unlock);
     tcase_add_test(tcase, posts_are_neither_lost_nor_held_over_a_wait);
+    tcase_add_test(tcase, a_wait_for_a_post_does_not_ask_the_wall_clock);
     if (tests_fork()) {
         tcase_add_test_raise_signal(tcase, falling_order_aborts, SIGABRT);
         tcase_add_test_raise_signal(tcase, two_of_one_rank_abort, SIGABRT);
