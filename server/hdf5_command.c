@@ -32,15 +32,16 @@ static void print_journal(const struct hdf5_journal *journal) {
     if (!journal->present) {
         printf("journal: none\n");
     } else {
-        printf("journal: %" PRIu64 " commits, %" PRIu64 " bytes%s\n", journal->commits, journal->bytes,
-               journal->commits && !journal->belongs ? ", of another file" : "");
+        printf("journal: %" PRIu64 " commits, %" PRIu64 " bytes%s%s\n", journal->commits, journal->bytes,
+               journal->commits && !journal->belongs ? ", of another file" : "",
+               journal->damaged ? ", damaged or cut off" : "");
     }
 }
 
 /* ---- check ---- */
 static bool print_report(const struct hdf5_report *report) {
     const struct upkeep_status *scrub = &report->scrub;
-    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable;
+    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable && !report->journal.damaged;
     print_journal(&report->journal);
     printf("entries: %" PRIu64 ", %" PRIu64 " of them without a digest of what is there now\n",
            report->entries, scrub->learned);
@@ -79,6 +80,15 @@ static int run_recover(const struct wish *wish) {
     }
     if (err) {
         return fail("recover", &op);
+    }
+    if (journal.damaged) {
+        fprintf(stderr,
+                "lailad: hdf5 recover: the journal was damaged or cut off, and commits may be missing: the "
+                "file is as after the last one "
+                "that could be read, and the journal is kept as %s-journal.rejected (with a number behind it "
+                "if there was one)\n",
+                wish->file);
+        return EXIT_NOT_WELL;
     }
     printf("%s\n", journal.commits   ? "recovered: the file is as after its last commit"
                    : journal.present ? "nothing to recover: the journal was empty and is gone"
@@ -119,8 +129,9 @@ static const struct command commands[] = {
      .run = run_check},
     {.name = "recover",
      .arguments = "FILE [--adopt]",
-     .sentence =
-         "bring the journal of a crash into the file; --adopt: the file is a copy of the one it belongs to",
+     .sentence = "bring the journal of a crash into the file; --adopt: the file is a copy of the one it "
+                 "belongs to; a damaged journal is kept as "
+                 "FILE-journal.rejected",
      .run = run_recover,
      .takes_adopt = true},
     {.name = "compact", .arguments = "FILE", .sentence = "make the file small again", .run = run_compact},

@@ -23,13 +23,14 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     int create = options->create && !options->read_only ? O_CREAT : 0;
     create |= options->replace ? O_NOFOLLOW : 0;
     create |= options->exclusive ? O_EXCL : 0;
+    create |= O_NONBLOCK;                      /* a pipe is not waited for, but refused */
     mode_t mode = options->copy ? 0600 : 0666; /* whoever takes the copy gives it the original's */
     file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, mode);
     if (file->fd < 0 && file->writable && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         file->writable = false;
         snprintf(file->reason, sizeof file->reason,
                  "this process may not write the file: change its permissions");
-        file->fd = open(path, O_RDONLY | O_CLOEXEC);
+        file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     }
     if (file->fd < 0) {
         const char *what = errno == ENOENT                      ? "the file or its directory does not exist"

@@ -21,10 +21,18 @@ void hdf5_report_fini(struct hdf5_report *report) {
 
 /* ---- the journal ---- */
 static enum err open_locked(struct op *op, const char *path, bool writable, int *ret_fd) {
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd =
+        open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK); /* a pipe is not waited for */
     if (fd < 0) {
         return op_fail(op, REASON_POOL_FAILED, "%s",
-                       errno == ENOENT ? "there is no such file" : "this process may not open the file");
+                       errno == ENOENT   ? "there is no such file"
+                       : errno == EISDIR ? "the path is a directory"
+                                         : "this process may not open the file");
+    }
+    struct stat status;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(fd);
+        return op_fail(op, REASON_POOL_FAILED, "the path is not a regular file");
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         close(fd);
@@ -37,6 +45,7 @@ static enum err open_locked(struct op *op, const char *path, bool writable, int 
 static void tell_journal(const struct recover_report *found, struct hdf5_journal *ret_journal) {
     *ret_journal = (struct hdf5_journal){.present = found->present,
                                          .belongs = found->belongs,
+                                         .damaged = found->damaged,
                                          .commits = found->commits,
                                          .bytes = found->bytes};
 }
@@ -66,13 +75,29 @@ enum err hdf5_tool_inspect(struct op *op, const char *path, struct hdf5_journal 
     return err;
 }
 
-enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct hdf5_journal *ret_journal) {
-    int fd = -1;
-    enum err err = open_locked(op, path, true, &fd);
-    if (err) {
-        return err;
+/* The format's signature stands at byte 0, or behind a user block of 512 bytes, 1024, and so on. */
+static enum err check_signature(struct op *op, int fd) {
+    static const uint8_t signature[8] = "\x89HDF\r\n\x1a\n";
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return op_fail_errno(op, errno, "stat");
     }
-    err = inspect(op, fd, path, ret_journal);
+    for (off_t at = 0; at < status.st_size; at = at ? 2 * at : 512) {
+        uint8_t there[sizeof signature];
+        if (pread(fd, there, sizeof there, at) == (ssize_t)sizeof there &&
+            memcmp(there, signature, sizeof there) == 0) {
+            return OK;
+        }
+    }
+    return op_fail(op, REASON_POOL_FAILED,
+                   status.st_size ? "the file is not an HDF5 file" : "the file is empty");
+}
+
+/* Only a journal of its own may make an HDF5 file of it: when it has just been created. */
+static enum err replay(struct op *op, int fd, const char *path, bool adopt,
+                       const struct hdf5_journal *journal) {
+    bool makes_it_whole = journal->commits && journal->belongs;
+    enum err err = makes_it_whole ? OK : check_signature(op, fd);
     struct medium *medium = NULL;
     struct recover_report done = {0};
     if (!err) {
@@ -81,6 +106,19 @@ enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct h
     if (!err) {
         err = recover_run(op, medium, adopt ? RECOVER_ADOPT : RECOVER_OWN, &done);
         medium->ops->close(medium);
+    }
+    return err ? err : check_signature(op, fd);
+}
+
+enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct hdf5_journal *ret_journal) {
+    int fd = -1;
+    enum err err = open_locked(op, path, true, &fd);
+    if (err) {
+        return err;
+    }
+    err = inspect(op, fd, path, ret_journal);
+    if (!err) {
+        err = replay(op, fd, path, adopt, ret_journal);
     }
     close(fd);
     return err;

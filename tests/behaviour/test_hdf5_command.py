@@ -94,6 +94,26 @@ class Usage(Command):
         self.assertEqual(path.read_bytes(), b"this is a text file, and a long enough one")
         self.assertEqual(list(self.folder.iterdir()), [path])
 
+    def test_nothing_is_recovered_from_what_is_no_hdf5_file(self):
+        for name, content, said in (("text.h5", b"a text" * 1000, "not an HDF5 file"), ("empty.h5", b"", "the file is empty")):
+            with self.subTest(name=name):
+                path = self.folder / name
+                path.write_bytes(content)
+                self.assertIn(said, self.run_hdf5("recover", path, code=1))
+                self.assertIn(said, self.run_hdf5("recover", "--adopt", path, code=1))
+                self.assertEqual(path.read_bytes(), content)
+
+    def test_a_pipe_is_not_waited_for(self):
+        path = self.folder / "pipe.h5"
+        os.mkfifo(path)
+        for args in (("check", path), ("recover", path), ("compact", path), ("export", path, "out.h5")):
+            with self.subTest(args=args):
+                self.assertIn("not a regular file", self.run_hdf5(*args, code=1))
+        file = self.new_file()
+        os.mkfifo(f"{file}-journal")
+        self.assertIn("opening the file's journal", self.run_hdf5("check", file, code=1))
+        self.assertIn("opening the file's journal", self.run_hdf5("recover", file, code=1))
+
     def test_a_file_that_a_daemon_has(self):
         daemon = self.new_daemon()
         path = daemon.data / "disk.h5"
@@ -166,6 +186,38 @@ class Recover(Command):
         self.assertTrue((self.folder / "copy.h5-journal").exists())
         self.run_hdf5("recover", "--adopt", copy)
         self.assert_holds(copy)
+
+
+    def test_a_journal_that_was_cut_off_is_kept(self):
+        path, journal = self.crashed()
+        content = journal.read_bytes()
+        for adopt in ((), ("--adopt",)):
+            for number, (cut, commits) in enumerate(((content[:4096 + 200], 0), (b"X" * 5000, 0))):
+                with self.subTest(adopt=adopt, number=number):
+                    copy = pathlib.Path(shutil.copy(path, self.folder / f"copy{len(adopt)}{number}.h5"))
+                    its_journal = self.folder / f"{copy.name}-journal"
+                    its_journal.write_bytes(cut)
+                    said = self.run_hdf5("check", copy, code=1)
+                    self.assertIn(f"journal: {commits} commits, 0 bytes, damaged or cut off\n", said)
+                    said = self.run_hdf5("recover", *adopt, copy, code=1)
+                    self.assertIn("damaged or cut off", said)
+                    self.assertIn(f"{copy}-journal.rejected", said)
+                    self.assertFalse(its_journal.exists())
+                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
+                    its_journal.write_bytes(b"Y" * 100)
+                    self.run_hdf5("recover", *adopt, copy, code=1)
+                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
+                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected.1").read_bytes(), b"Y" * 100)
+
+    def test_what_a_cut_journal_still_holds_is_recovered(self):
+        path, journal = self.crashed()
+        records = [at for at in range(0, journal.stat().st_size, 4096) if journal.read_bytes()[at:at + 8] == b"lailad-r"]
+        self.assertGreater(len(records), 2)
+        os.truncate(journal, records[-1] + 100)
+        self.assertIn(f"journal: {len(records) - 1} commits", self.run_hdf5("recover", path, code=1))
+        self.assertTrue(pathlib.Path(f"{journal}.rejected").exists())
+        with h5py.File(path, "r") as file:
+            self.assertIn("text", file)
 
 
 class Compact(Command):

@@ -76,6 +76,7 @@ struct journal_reader {
     uint64_t sequence;
     uint64_t identity; /* of the file that the journal belongs to */
     bool usable;       /* there is a salt to look for */
+    bool damaged;      /* there is, or was, more than can be read, and no crash of ours leaves it so */
     uint8_t salt[JOURNAL_SALT_BYTES];
     uint8_t *bytes;
     size_t capacity;

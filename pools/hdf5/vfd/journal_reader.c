@@ -19,6 +19,16 @@ static bool looks_like_record(const uint8_t *header) {
     return memcmp(header + RECORD_MAGIC, JOURNAL_RECORD_MAGIC, JOURNAL_MAGIC_BYTES) == 0;
 }
 
+/* As a journal is that has just been made. */
+static bool is_blank(const uint8_t *header) {
+    for (size_t i = 0; i < HEADER_BYTES; i++) {
+        if (header[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The salt to look for: the header's, or a first record's own when the header is damaged. */
 static void look_at_header(struct journal_reader *reader, const uint8_t *header, const uint8_t *first) {
     if (memcmp(header + HEADER_MAGIC, JOURNAL_MAGIC, JOURNAL_MAGIC_BYTES) == 0 &&
@@ -32,6 +42,8 @@ static void look_at_header(struct journal_reader *reader, const uint8_t *header,
         memcpy(reader->salt, first + RECORD_SALT, JOURNAL_SALT_BYTES);
         reader->identity = get_number(first + RECORD_IDENTITY, 8);
         reader->usable = true;
+    } else {
+        reader->damaged = !is_blank(header);
     }
 }
 
@@ -105,13 +117,16 @@ static bool payload_fits(struct journal_record record, size_t payload) {
     return payload == 0;
 }
 
-/* The header at the reader's offset names a record of this generation, the next one, that may fit. */
-static bool header_fits(const struct journal_reader *reader, const uint8_t *header) {
+/* The header at the reader's offset names a record of this generation, the next one, that may fit. Blocks exist before a record is
+ * written into them: one that does not fit was cut off by somebody. */
+static bool header_fits(struct journal_reader *reader, const uint8_t *header) {
     uint64_t left = reader->size - reader->offset;
     uint64_t payload = get_number(header + RECORD_PAYLOAD, 8);
-    return looks_like_record(header) && memcmp(header + RECORD_SALT, reader->salt, JOURNAL_SALT_BYTES) == 0 &&
-           get_number(header + RECORD_SEQUENCE, 8) == reader->sequence &&
-           payload <= JOURNAL_RECORD_MOST_BYTES && payload + RECORD_BYTES <= left;
+    bool is_next =
+        looks_like_record(header) && memcmp(header + RECORD_SALT, reader->salt, JOURNAL_SALT_BYTES) == 0 &&
+        get_number(header + RECORD_SEQUENCE, 8) == reader->sequence && payload <= JOURNAL_RECORD_MOST_BYTES;
+    reader->damaged = reader->damaged || (is_next && payload + RECORD_BYTES > left);
+    return is_next && payload + RECORD_BYTES <= left;
 }
 
 enum err journal_reader_next(struct journal_reader *reader, struct op *op, struct journal_record *ret_record,

@@ -30,6 +30,8 @@ struct medium_ops {
     int (*open_journal)(struct medium *medium,
                         bool create); /* ENOENT = there is none; create also syncs the directory */
     int (*remove_journal)(struct medium *medium); /* closed, unlinked, the directory synced */
+    int (*set_journal_aside)(
+        struct medium *medium); /* the same, but it is kept, as `<path>-journal.rejected` */
     void (*close)(struct medium *medium);
 };
 

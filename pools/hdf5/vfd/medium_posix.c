@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define JOURNAL_SUFFIX "-journal"
+#define REJECTED_SUFFIX ".rejected"
+#define MOST_REJECTED 100
 
 struct posix_medium {
     struct medium base;
@@ -133,12 +135,18 @@ static int posix_open_journal(struct medium *medium, bool create) {
     if (posix->journal_fd >= 0) {
         return 0;
     }
-    int flags = (medium->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0);
+    /* Not waiting: a pipe of that name would never be opened from its other end. */
+    int flags =
+        (medium->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (create ? O_CREAT : 0);
     int fd = open(posix->journal_path, flags, posix->mode);
     if (fd < 0) {
         return errno;
     }
-    int result = flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
+    struct stat status;
+    int result = fstat(fd, &status) != 0 ? errno : S_ISREG(status.st_mode) ? 0 : EINVAL;
+    if (!result) {
+        result = flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
+    }
     if (!result && create) {
         result = sync_directory(posix);
     }
@@ -148,6 +156,23 @@ static int posix_open_journal(struct medium *medium, bool create) {
     }
     posix->journal_fd = fd;
     return 0;
+}
+
+/* A second name for it, which nobody has yet. */
+static int keep_journal(const struct posix_medium *posix) {
+    size_t bytes = strlen(posix->journal_path) + sizeof REJECTED_SUFFIX + 8;
+    char *kept = malloc(bytes);
+    int result = kept ? EEXIST : ENOMEM;
+    for (int i = 0; i < MOST_REJECTED && result == EEXIST; i++) {
+        char number[8] = "";
+        if (i) {
+            snprintf(number, sizeof number, ".%d", i);
+        }
+        snprintf(kept, bytes, "%s" REJECTED_SUFFIX "%s", posix->journal_path, number);
+        result = link(posix->journal_path, kept) == 0 ? 0 : errno;
+    }
+    free(kept);
+    return result;
 }
 
 static int posix_remove_journal(struct medium *medium) {
@@ -160,6 +185,11 @@ static int posix_remove_journal(struct medium *medium) {
         return errno;
     }
     return sync_directory(posix);
+}
+
+static int posix_set_journal_aside(struct medium *medium) {
+    int result = keep_journal(posix_of(medium));
+    return result ? result : posix_remove_journal(medium);
 }
 
 static void posix_close(struct medium *medium) {
@@ -179,6 +209,7 @@ static const struct medium_ops posix_ops = {
     .set_size = posix_set_size,
     .open_journal = posix_open_journal,
     .remove_journal = posix_remove_journal,
+    .set_journal_aside = posix_set_journal_aside,
     .close = posix_close,
 };
 

@@ -162,6 +162,7 @@ static enum err count_commits(struct op *op, struct medium *medium, struct recov
         }
     }
     report->belongs = reader.identity == medium->main_identity;
+    report->damaged = reader.damaged;
     journal_reader_close(&reader);
     return err;
 }
@@ -196,7 +197,8 @@ enum err recover_run(struct op *op, struct medium *medium, enum recover_whose wh
         err = recover_replay(op, medium, UINT64_MAX - 1, NULL);
     }
     if (!err && medium->writable) {
-        int result = medium->ops->remove_journal(medium);
+        int result = ret_report->damaged ? medium->ops->set_journal_aside(medium)
+                                         : medium->ops->remove_journal(medium);
         err = result ? op_fail_errno(op, result, "removing the HDF5 file's journal") : OK;
     }
     return err;

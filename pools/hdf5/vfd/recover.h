@@ -15,6 +15,7 @@
 struct recover_report {
     bool present; /* there is a journal */
     bool belongs; /* its commits are of this very file */
+    bool damaged; /* it was cut off or overwritten: there may have been more commits */
     uint64_t commits;
     uint64_t bytes; /* of images */
     uint64_t end;   /* of the file at the last commit; 0 without commits */
@@ -27,7 +28,7 @@ enum recover_whose {
     RECOVER_OWN,  /* a journal of another file is refused: REASON_POOL_FAILED */
     RECOVER_ADOPT /* the operator says that the file is a copy of the one that the journal belongs to */
 };
-/* Replays a journal with commits and removes any. With commits it needs a writable medium: else REASON_POOL_FAILED, whose sentence
+/* Replays a journal with commits and removes any; one that is damaged is set aside instead. With commits it needs a writable medium: else REASON_POOL_FAILED, whose sentence
  * names `lailad hdf5 recover`. A journal without commits stays if the medium is not writable. */
 enum err recover_run(struct op *op, struct medium *medium, enum recover_whose whose,
                      struct recover_report *ret_report) MUST_USE;

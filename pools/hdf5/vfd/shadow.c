@@ -1,6 +1,7 @@
 /* shadow.c - see shadow.h: opening and closing, what the library reads and writes, bodies in place. */
 #include "pools/hdf5/vfd/shadow.h"
 
+#include "pools/base/log.h"
 #include "pools/base/must.h"
 #include "pools/hdf5/vfd/recover.h"
 #include "pools/hdf5/vfd/shadow_inside.h"
@@ -17,6 +18,11 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     enum err err = recover_run(op, take_medium, RECOVER_OWN, &report);
     if (err) {
         return err;
+    }
+    if (report.damaged) {
+        log_line(LOG_WARNING, "hdf5",
+                 "the journal beside a file was cut off or damaged: commits may be lost; it is kept as "
+                 "-journal.rejected");
     }
     uint64_t size = 0;
     int result = take_medium->ops->size(take_medium, MEDIUM_MAIN, &size);
