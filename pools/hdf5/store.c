@@ -200,7 +200,8 @@ void store_poison(struct store *store, const char *sentence) {
 void store_poison_with_file(struct store *store, const struct op *op) {
     char sentence[OP_DETAIL_BYTES];
     const char *after = "; the file has to be opened again";
-    snprintf(sentence, sizeof sentence, "%.*s%s", (int)(sizeof sentence - strlen(after) - 1), op->fault.detail, after);
+    snprintf(sentence, sizeof sentence, "%.*s%s", (int)(sizeof sentence - strlen(after) - 1),
+             op->fault.detail, after);
     store_poison(store, sentence);
 }
 
