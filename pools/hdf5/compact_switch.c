@@ -225,7 +225,7 @@ enum err compaction_keep(struct compaction *compaction, struct op *op) {
         err = op_fail(op, REASON_IO, "the directory of the copy could not be synced");
     }
     if (!err) {
-        copy->closing_mtime_s = alone ? now_s : 0;
+        h5_file_set_closing_mtime(copy, alone ? now_s : 0);
         compaction->keeps_copy = true;
     }
     return err;

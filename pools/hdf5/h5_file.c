@@ -250,6 +250,13 @@ struct h5_file *h5_file_ref(struct h5_file *file) {
     return file;
 }
 
+void h5_file_set_closing_mtime(struct h5_file *file, int64_t mtime_s) {
+    file->closing_mtime_s = mtime_s;
+    if (file->shadow) {
+        shadow_set_closing_mtime(file->shadow, mtime_s);
+    }
+}
+
 /* What cannot be written into the file now is in its journal: the next opening does it. */
 static void close_shadow(struct h5_file *file) {
     struct op op;
@@ -257,8 +264,27 @@ static void close_shadow(struct h5_file *file) {
     if (file->shadow && shadow_close(&op, file->shadow)) {
         log_line(LOG_WARNING, "hdf5", "a file could not be brought up to date at its end: %s",
                  op.fault.detail);
+        file->closing_mtime_s = 0; /* the next opening sets it */
+    } else if (file->shadow && file->closing_mtime_s) {
+        file->ready_bytes = 0; /* its last checkpoint gave back what was asked for ahead, and set the time */
     }
     file->shadow = NULL;
+}
+
+/* A copy has no checkpoints, and of a file that was not closed well the time does not matter. */
+static void close_descriptor(struct h5_file *file) {
+    struct stat status;
+    bool gives_back = file->ready_bytes > 0 && file->ready_bytes < UINT64_MAX;
+    if (gives_back && fstat(file->fd, &status) == 0 && ftruncate(file->fd, status.st_size) != 0) {
+        file->ready_bytes = 0; /* they stay with the file: only room is lost */
+    }
+    if (file->closing_mtime_s > 0) {
+        const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = file->closing_mtime_s}};
+        (void)futimens(file->fd, times); /* failing that, entries are compared with their digests once more */
+    }
+    if (file->fd >= 0) {
+        close(file->fd); /* the lock goes with it */
+    }
 }
 
 void h5_file_unref(struct h5_file *file) {
@@ -268,21 +294,9 @@ void h5_file_unref(struct h5_file *file) {
     h5_enter();
     close_library(file);
     close_shadow(file);
-    struct stat status;
-    if (file->ready_bytes > 0 && file->ready_bytes < UINT64_MAX && fstat(file->fd, &status) == 0 &&
-        ftruncate(file->fd, status.st_size) != 0) {
-        /* Blocks asked for ahead stay with the file: only room is lost. */
-        file->ready_bytes = 0;
-    }
-    if (file->closing_mtime_s > 0) {
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = file->closing_mtime_s}};
-        (void)futimens(file->fd, times); /* failing that, entries are compared with their digests once more */
-    }
     h5_forms_close(&file->forms);
     mappings_fini(&file->mappings);
     mutex_fini(&file->reopening);
-    if (file->fd >= 0) {
-        close(file->fd); /* the lock goes with it */
-    }
+    close_descriptor(file);
     free(file);
 }

@@ -8,7 +8,8 @@
  * has synced it and somebody renames it.
  *
  * Who wrote last? The root attribute "lailad_closed" tells, in seconds since 1970: our last clean close, and the file's
- * modification time is set to exactly that. Another time means that somebody else wrote since (H5_MARK_MIXED stays until
+ * modification time is set to exactly that; the commit that brings the one brings the other, and the first commit of a session takes the mark away
+ * before the file is touched. So a kill at no moment makes it look as if others wrote. Another time means that somebody else wrote since (H5_MARK_MIXED stays until
  * every entry was compared with its digest); H5_MARK_OPEN means that we are writing, or crashed.
  *
  * Threads: fields are set at open and read by any thread, but `id` and `root`, which other threads than the store's may only use
@@ -47,7 +48,7 @@ struct h5_file {
     int64_t mark;         /* as in the file; of a file without: H5_MARK_OPEN */
     bool marked;          /* the attribute exists */
     uint64_t opened_mtime_ns; /* tells one state of a file of others from the next */
-    int64_t closing_mtime_s;  /* set at the end of a clean close; 0 = leave it */
+    int64_t closing_mtime_s;  /* of a clean close; 0 = leave it */
 };
 
 struct h5_file_options {
@@ -92,6 +93,8 @@ void h5_file_discard(struct h5_file *file);
  * least: below it uploads may be under way. */
 enum err h5_file_roll_back(struct h5_file *file, struct op *op, uint64_t keep_end) MUST_USE;
 enum err h5_file_set_mark(struct h5_file *file, struct op *op, int64_t mark) MUST_USE;
+/* What the file's modification time is to be when it is closed; before the commit of a mark that says the same, which is never found without. */
+void h5_file_set_closing_mtime(struct h5_file *file, int64_t mtime_s);
 /* More room for the library's cache of metadata while a scan by name jumps about. */
 void h5_file_widen_cache(struct h5_file *file, bool wide);
 

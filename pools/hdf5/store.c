@@ -2,6 +2,7 @@
 #include "pools/hdf5/store.h"
 
 #include "pools/base/clock.h"
+#include "pools/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,13 +51,17 @@ static void mark_closed(struct store *store) {
         return;
     }
     if (unchanged) {
-        file->closing_mtime_s = file->mark; /* the library may have touched the file for nothing */
+        h5_file_set_closing_mtime(file, file->mark); /* the library may have touched the file for nothing */
         return;
     }
     bool verified = file->alone || index_all_verified(&store->index);
     int64_t now_s = clock_wall_ms() / 1000;
-    if (verified && h5_file_set_mark(file, &op, now_s) == OK && h5_file_commit(file, &op) == OK) {
-        file->closing_mtime_s = now_s;
+    if (verified && h5_file_set_mark(file, &op, now_s) == OK) {
+        h5_file_set_closing_mtime(file, now_s);
+        enum err err = h5_file_commit(file, &op);
+        if (err) { /* it is tried once more when the file is closed */
+            log_line(LOG_WARNING, "hdf5", "the end of a file could not be noted: %s", op.fault.detail);
+        }
     }
 }
 

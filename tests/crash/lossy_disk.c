@@ -143,6 +143,13 @@ static int disk_set_size(struct medium *medium, enum medium_file file, uint64_t 
     return 0;
 }
 
+/* Nobody asks it what time it is. */
+static int disk_set_mtime(struct medium *medium, int64_t seconds) {
+    (void)medium;
+    (void)seconds;
+    return 0;
+}
+
 static int disk_open_journal(struct medium *medium, bool create) {
     struct lossy_disk *disk = disk_of(medium);
     if (disk->journal_open) {
@@ -184,6 +191,7 @@ static const struct medium_ops disk_ops = {
     .sync = disk_sync,
     .size = disk_size,
     .set_size = disk_set_size,
+    .set_mtime = disk_set_mtime,
     .open_journal = disk_open_journal,
     .remove_journal = disk_remove_journal,
     .set_journal_aside = disk_remove_journal, /* under no name that anybody looks at */

@@ -144,7 +144,7 @@ enum err journal_add_image(struct journal *journal, struct op *op, uint64_t offs
     return err;
 }
 
-enum err journal_write(struct journal *journal, struct op *op, uint64_t end) {
+enum err journal_write(struct journal *journal, struct op *op, uint64_t end, int64_t mtime_s) {
     struct medium *medium = journal->medium;
     struct buf *record = &journal->record;
     size_t bytes = record->size;
@@ -166,6 +166,7 @@ enum err journal_write(struct journal *journal, struct op *op, uint64_t end) {
     put_number(header + RECORD_PAYLOAD, bytes - RECORD_BYTES, 8);
     put_number(header + RECORD_IMAGES, journal->images, 4);
     put_number(header + RECORD_REVOKES, journal->revokes, 4);
+    put_number(header + RECORD_MTIME, (uint64_t)mtime_s, 8);
     put_number(header + RECORD_CHECKSUM, journal_checksum(journal->salt, header, bytes), 8);
     int result = make_room(journal, journal->next_offset + record->size);
     if (!result) {

@@ -54,8 +54,8 @@ enum err journal_add_revoke(struct journal *journal, struct op *op, uint64_t off
 /* The caller fills *ret_space with the image's bytes at once. */
 enum err journal_add_image(struct journal *journal, struct op *op, uint64_t offset, size_t count,
                            uint8_t **ret_space) MUST_USE;
-/* end: where the file ends for the library. */
-enum err journal_write(struct journal *journal, struct op *op, uint64_t end) MUST_USE;
+/* end: where the file ends for the library. mtime_s: what its modification time is to be, 0 = whatever it is. */
+enum err journal_write(struct journal *journal, struct op *op, uint64_t end, int64_t mtime_s) MUST_USE;
 void journal_advance(struct journal *journal);
 /* A record that was written but not confirmed is not there any more. Not synced; *ret_written tells whether there is something to sync. */
 enum err journal_void_tried(struct journal *journal, struct op *op, bool *ret_written) MUST_USE;
@@ -65,6 +65,7 @@ enum err journal_void_tried(struct journal *journal, struct op *op, bool *ret_wr
 struct journal_record {
     uint64_t sequence;
     uint64_t end;
+    int64_t mtime_s;
     uint32_t revokes, images;
     const uint8_t *at; /* the next revoke or image; in the reader's memory until the next record is read */
 };
@@ -76,7 +77,8 @@ struct journal_reader {
     uint64_t sequence;
     uint64_t identity; /* of the file that the journal belongs to */
     bool usable;       /* there is a salt to look for */
-    bool damaged;      /* there is, or was, more than can be read, and no crash of ours leaves it so */
+    bool
+        damaged; /* there is, or was, more than can be read, and a kill leaves none so (a power cut may, where the journal grew) */
     uint8_t salt[JOURNAL_SALT_BYTES];
     uint8_t *bytes;
     size_t capacity;

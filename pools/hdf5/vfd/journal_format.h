@@ -32,6 +32,7 @@ enum {
     RECORD_IMAGES = 56,
     RECORD_REVOKES = 60,
     RECORD_CHECKSUM = 64,
+    RECORD_MTIME = 72,
     RECORD_BYTES = 80
 };
 

@@ -154,12 +154,13 @@ enum err journal_reader_next(struct journal_reader *reader, struct op *op, struc
     struct journal_record record = {
         .sequence = reader->sequence,
         .end = get_number(header + RECORD_END, 8),
+        .mtime_s = (int64_t)get_number(header + RECORD_MTIME, 8),
         .images = (uint32_t)get_number(header + RECORD_IMAGES, 4),
         .revokes = (uint32_t)get_number(header + RECORD_REVOKES, 4),
         .at = reader->bytes + RECORD_BYTES,
     };
     if (journal_checksum(reader->salt, reader->bytes, RECORD_BYTES + payload) != checksum ||
-        record.end > INT64_MAX || !payload_fits(record, payload)) {
+        record.end > INT64_MAX || record.mtime_s < 0 || !payload_fits(record, payload)) {
         return OK;
     }
     reader->offset += journal_padded(RECORD_BYTES + payload);

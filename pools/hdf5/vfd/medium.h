@@ -27,6 +27,7 @@ struct medium_ops {
     int (*sync)(struct medium *medium, enum medium_file file); /* data, and what is needed to find them */
     int (*size)(struct medium *medium, enum medium_file file, uint64_t *ret_bytes);
     int (*set_size)(struct medium *medium, enum medium_file file, uint64_t bytes);
+    int (*set_mtime)(struct medium *medium, int64_t seconds); /* the main file's modification time; synced */
     int (*open_journal)(struct medium *medium,
                         bool create); /* ENOENT = there is none; create also syncs the directory */
     int (*remove_journal)(struct medium *medium); /* closed, unlinked, the directory synced */

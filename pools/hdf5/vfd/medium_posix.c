@@ -111,6 +111,20 @@ static int posix_set_size(struct medium *medium, enum medium_file file, uint64_t
     return 0;
 }
 
+static int posix_set_mtime(struct medium *medium, int64_t seconds) {
+    int fd = fd_of(medium, MEDIUM_MAIN);
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
+    if (futimens(fd, times) != 0) {
+        return errno;
+    }
+    while (fsync(fd) != 0) {
+        if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
 /* The directory of both files: an entry made or removed there is durable afterwards. */
 static int sync_directory(const struct posix_medium *posix) {
     char *directory = strdup(posix->journal_path);
@@ -207,6 +221,7 @@ static const struct medium_ops posix_ops = {
     .sync = posix_sync,
     .size = posix_size,
     .set_size = posix_set_size,
+    .set_mtime = posix_set_mtime,
     .open_journal = posix_open_journal,
     .remove_journal = posix_remove_journal,
     .set_journal_aside = posix_set_journal_aside,

@@ -14,6 +14,7 @@ struct replay {
     struct journal_reader reader;
     struct extents revoked; /* the tag is the last record that revoked the stretch */
     uint64_t end;
+    int64_t mtime_s;
 };
 
 /* ---- first pass ---- */
@@ -27,6 +28,7 @@ static enum err gather_revokes(struct replay *replay, struct journal_record *rec
         }
     }
     replay->end = record->end;
+    replay->mtime_s = record->mtime_s;
     return OK;
 }
 
@@ -101,6 +103,9 @@ static enum err set_end_and_sync(struct replay *replay) {
     }
     if (!result) {
         result = medium->ops->sync(medium, MEDIUM_MAIN);
+    }
+    if (!result && replay->mtime_s) {
+        result = medium->ops->set_mtime(medium, replay->mtime_s);
     }
     return result ? op_fail_errno(replay->op, result, "recovering the HDF5 file") : OK;
 }

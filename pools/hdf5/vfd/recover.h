@@ -1,7 +1,7 @@
 /* recover.h - bringing the commits of a journal into the file: at opening, at a roll back, and for the operator's commands.
  *
  * Two passes over the valid records: which stretches are revoked, and by which record last; then every image that no later record revokes, in
- * order. Then the file gets at least the length of the last commit and is synced, and only then the journal goes. Doing all of that twice
+ * order. Then the file gets at least the length of the last commit and its time, if it bears one, and is synced, and only then the journal goes. Doing all of that twice
  * gives the same file, so a crash at any point is one more recovery.
  *
  * Threads: the medium's owner; blocks.

@@ -75,6 +75,10 @@ enum err shadow_checkpoint(struct shadow *shadow, struct op *op) MUST_USE;
 /* A checkpoint after which there is no journal either, until the next commit. */
 enum err shadow_rest(struct shadow *shadow, struct op *op) MUST_USE;
 
+/* From the next commit on the file gets this modification time, in seconds, with every checkpoint and recovery: a commit that says in the
+ * file when that was closed is never found without it. */
+void shadow_set_closing_mtime(struct shadow *shadow, int64_t mtime_s);
+
 /* ---- going back ---- */
 /* From here to shadow_roll_back, the library's writes succeed and go nowhere, so that it can close everything. */
 void shadow_discard(struct shadow *shadow);

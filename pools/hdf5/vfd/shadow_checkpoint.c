@@ -62,14 +62,15 @@ static enum err write_runs(struct shadow *shadow, struct op *op) {
     return result ? op_fail_errno(op, result, "bringing the HDF5 file up to date") : OK;
 }
 
-/* The file ends where the commit ends it, but not before what has been given out since. */
+/* The file ends where the commit ends it, but not before what has been given out since. At the very end also blocks go that were asked for
+ * ahead: later that would change the file's time. */
 static enum err set_size(struct shadow *shadow, struct op *op) {
     struct medium *medium = shadow->medium;
     uint64_t end = shadow_library_end(shadow);
     end = end < shadow->committed_end ? shadow->committed_end : end;
     uint64_t size = 0;
     int result = medium->ops->size(medium, MEDIUM_MAIN, &size);
-    if (!result && size != end) {
+    if (!result && (size != end || shadow->closing_mtime_s)) {
         result = medium->ops->set_size(medium, MEDIUM_MAIN, end);
     }
     if (!result) {
@@ -108,6 +109,9 @@ enum err shadow_checkpoint(struct shadow *shadow, struct op *op) {
         return err; /* the journal still says all */
     }
     int result = shadow->medium->ops->sync(shadow->medium, MEDIUM_MAIN);
+    if (!result && shadow->closing_mtime_s) { /* before the journal forgets it */
+        result = shadow->medium->ops->set_mtime(shadow->medium, shadow->closing_mtime_s);
+    }
     if (result) {
         return poison(shadow, op, result);
     }

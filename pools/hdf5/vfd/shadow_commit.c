@@ -128,6 +128,10 @@ static void note_committed(struct shadow *shadow, uint64_t changes, uint64_t end
     mutex_unlock(&shadow->mutex);
 }
 
+void shadow_set_closing_mtime(struct shadow *shadow, int64_t mtime_s) {
+    shadow->closing_mtime_s = mtime_s;
+}
+
 enum err shadow_commit(struct shadow *shadow, struct op *op) {
     enum shadow_state state = shadow_state(shadow);
     if (state == SHADOW_POISONED) {
@@ -144,7 +148,7 @@ enum err shadow_commit(struct shadow *shadow, struct op *op) {
         err = make_record(shadow, op, &changes, &end);
     }
     if (!err) {
-        err = journal_write(&shadow->journal, op, end);
+        err = journal_write(&shadow->journal, op, end, shadow->closing_mtime_s);
     }
     if (!err) {
         err = sync_file(shadow, op, MEDIUM_JOURNAL);

@@ -27,10 +27,11 @@ struct shadow {
     uint64_t size;         /* what the library is told the file's size is */
 
     /* The owner's. set_end is one of its calls, through the library. */
-    uint64_t lowest_end;    /* of `end` since the last commit */
-    uint64_t committed_end; /* `end` at the last commit: it refers to nothing behind */
-    uint64_t written_end;   /* the file is at least this long, unless somebody else cut it off */
-    bool settled;           /* what the journal's images are differences to has been synced */
+    uint64_t lowest_end;     /* of `end` since the last commit */
+    uint64_t committed_end;  /* `end` at the last commit: it refers to nothing behind */
+    uint64_t written_end;    /* the file is at least this long, unless somebody else cut it off */
+    bool settled;            /* what the journal's images are differences to has been synced */
+    int64_t closing_mtime_s; /* what the file's time is to be at its end; 0 = whatever it is */
     struct journal journal;
     uint64_t commits, checkpoints;
 };

@@ -104,6 +104,7 @@ START_TEST(a_client_s_put_among_copies_is_committed) {
     struct fence_table fences;
     fence_table_init(&fences);
     open_store((struct store_limits){0});
+    put_alone("own", "1", 1, HOLD_OWNED); /* the first write of a session commits that it is one */
     struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
     struct asked copy;
     struct asked put;

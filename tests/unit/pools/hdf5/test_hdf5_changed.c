@@ -3,12 +3,15 @@
 
 #include "pools/base/hash.h"
 #include "pools/hdf5/h5.h"
+#include "pools/hdf5/vfd/shadow.h"
 
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct fixture fixture;
@@ -189,6 +192,76 @@ START_TEST(what_another_writer_changed_is_digested_again) {
 }
 END_TEST
 
+/* ---- kills at awkward moments ---- */
+static enum { AT_NO_MOMENT, BEFORE_THE_TIME_IS_SET, AFTER_A_BODY } dies;
+
+static void die_at(int moment) {
+    if ((int)dies == moment) {
+        (void)raise(SIGKILL);
+    }
+}
+
+int __real_futimens(int fd, const struct timespec times[2]);
+int __wrap_futimens(int fd, const struct timespec times[2]);
+int __wrap_futimens(int fd, const struct timespec times[2]) {
+    die_at(BEFORE_THE_TIME_IS_SET);
+    return __real_futimens(fd, times);
+}
+
+enum err __real_shadow_write_body(struct shadow *shadow, struct op *op, uint64_t offset, const void *bytes,
+                                  size_t count);
+enum err __wrap_shadow_write_body(struct shadow *shadow, struct op *op, uint64_t offset, const void *bytes,
+                                  size_t count);
+enum err __wrap_shadow_write_body(struct shadow *shadow, struct op *op, uint64_t offset, const void *bytes,
+                                  size_t count) {
+    enum err err = __real_shadow_write_body(shadow, op, offset, bytes, count);
+    die_at(AFTER_A_BODY);
+    return err;
+}
+
+/* A process opens the pool, writes and closes it, and is killed meanwhile. */
+static void be_killed(int moment) {
+    pool_unref(fixture.pool);
+    fixture.pool = NULL;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        dies = moment;
+        fixture_reopen(&fixture, NULL);
+        (void)put_as(fixture.pool, "other", "another text", 12, HOLD_OWNED, NULL, NULL, NULL);
+        pool_unref(fixture.pool);
+        _exit(0);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status));
+}
+
+/* Nobody else wrote, whatever the file's time is: what does not match is damage, and stays that. */
+static void expect_damage_after_a_kill(int moment) {
+    put_text(fixture.pool, "own", "an owned text");
+    be_killed(moment);
+    change_file("an owned", "am owned", true);
+    for (int round = 0; round < 2; round++) {
+        fixture_reopen(&fixture, NULL);
+        struct op op;
+        op_init(&op, 0, 0);
+        struct id id = id_of("own");
+        struct reader *reader = NULL;
+        ck_assert_int_eq(pool_open_reader(fixture.pool, &op, &id, NULL, &reader), ERR_CORRUPT);
+    }
+}
+
+START_TEST(a_kill_while_the_file_is_closed_does_not_look_like_another_writer) {
+    expect_damage_after_a_kill(BEFORE_THE_TIME_IS_SET);
+}
+END_TEST
+
+START_TEST(a_kill_at_the_first_write_does_not_look_like_another_writer) {
+    expect_damage_after_a_kill(AFTER_A_BODY);
+}
+END_TEST
+
 static void expect_tag_of(const char *id, const char *text) {
     struct op op;
     op_init(&op, 0, 0);
@@ -253,6 +326,8 @@ int main(void) {
     tcase_add_test(tcase, an_unreadable_entry_does_not_stop_emptying);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);
     tcase_add_test(tcase, what_another_writer_changed_is_digested_again);
+    tcase_add_test(tcase, a_kill_while_the_file_is_closed_does_not_look_like_another_writer);
+    tcase_add_test(tcase, a_kill_at_the_first_write_does_not_look_like_another_writer);
     tcase_add_test(tcase, a_stale_digest_is_neither_told_nor_accepted);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -186,7 +186,7 @@ static void append(struct journal *journal, struct op *op, uint64_t offset, cons
     uint8_t *space = NULL;
     ck_assert_int_eq(journal_add_image(journal, op, offset, strlen(text), &space), OK);
     memcpy(space, text, strlen(text));
-    ck_assert_int_eq(journal_write(journal, op, 100), OK);
+    ck_assert_int_eq(journal_write(journal, op, 100, 0), OK);
     journal_advance(journal);
 }
 
