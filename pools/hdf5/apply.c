@@ -304,6 +304,9 @@ static enum err look_up(struct store *store, struct store_request *request) {
     struct version *shown = !err && record ? record_shown(record) : NULL;
     if (shown) {
         request->version = version_ref(shown);
+    } else if (!err && record &&
+               record->is_shown) { /* and about to be replaced: it is still there, and damaged */
+        err = op_fail(request->request.op, REASON_CORRUPT, "the entry's header in the file cannot be read");
     }
     return err;
 }
@@ -366,14 +369,27 @@ static enum err perform(struct store *store, struct store_request *request) {
     must_fail("a request has an action", __FILE__, __LINE__);
 }
 
-/* What a change answers holds only once it is committed, also when it says that there was nothing to change. */
-static bool is_change(enum store_action action) {
-    return action == STORE_PUT || action == STORE_REMOVE || action == STORE_REMOVE_MANY;
+/* What a change answers holds only once it is committed, also when it says that there was nothing to change. So does a refusal that may
+ * have been judged by changes which are not committed either: by a put before it, say, or by what the limits have left over. A reservation
+ * that was given is lost with them, and its put is told so. */
+static bool is_undecided(const struct store_request *request, enum err err, bool judged_by_uncommitted) {
+    switch (request->action) {
+    case STORE_PUT:
+    case STORE_REMOVE:
+    case STORE_REMOVE_MANY:
+        return !err || judged_by_uncommitted;
+    case STORE_RESERVE:
+        return err && judged_by_uncommitted;
+    default:
+        return false; /* they look at what is shown */
+    }
 }
 
 static enum err carry_out(struct store *store, struct store_request *request) {
+    bool uncommitted = store->dirty;
     enum err err = perform(store, request);
-    request->undecided = !err && is_change(request->action);
+    bool met_it = err && atomic_load(&store->poisoned); /* its own failure says more */
+    request->undecided = is_undecided(request, err, uncommitted && !met_it);
     return err;
 }
 

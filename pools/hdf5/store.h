@@ -132,7 +132,8 @@ struct store_request {
     uint64_t removed;
     bool existed;
     bool changed;
-    bool undecided; /* carried out since the last commit: the next one decides about its result */
+    bool
+        undecided; /* carried out, or refused by what was, since the last commit: the next one decides its result */
 };
 
 struct store_options {

@@ -203,6 +203,59 @@ START_TEST(a_removal_of_nothing_fails_with_what_it_was_judged_by) {
 }
 END_TEST
 
+/* ---- refusals ---- */
+/* The first put is staged; the second is refused because of it, and so are a put and a reservation that the limits have no room for. What
+ * is refused by what was there before stays refused. */
+struct refusals {
+    struct asked early, put, late, full, reserve;
+};
+
+static void refuse_in_a_batch(struct refusals *refusals) {
+    static const struct condition none = {.kind = CONDITION_ABSENT};
+    open_store((struct store_limits){.max_entries = 2});
+    put_alone("there", "1", 1, HOLD_OWNED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    ask_put(&refusals->early, &batch, "there", "2", 1, HOLD_OWNED);
+    refusals->early.request.condition = &none;
+    ask_put(&refusals->put, &batch, "x", "1", 1, HOLD_OWNED);
+    ask_put(&refusals->late, &batch, "x", "2", 1, HOLD_OWNED);
+    refusals->late.request.condition = &none;
+    ask_put(&refusals->full, &batch, "y", "1", 1, HOLD_OWNED);
+    ask(&refusals->reserve, &batch, STORE_RESERVE, "z");
+    refusals->reserve.request.kind = VERSION_BYTES;
+    refusals->reserve.request.length = 100;
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(refusals->early.request.request.result, ERR_PRECONDITION);
+}
+
+START_TEST(a_refusal_by_what_was_taken_back_is_taken_back) {
+    struct refusals refusals;
+    commit_fails = true;
+    commits_to_pass = 2; /* that a session begins, and the first put */
+    refuse_in_a_batch(&refusals);
+    commit_fails = false;
+    struct asked *const told[] = {&refusals.put, &refusals.late, &refusals.full, &refusals.reserve};
+    for (size_t i = 0; i < ARRAY_COUNT(told); i++) {
+        ck_assert_int_eq(told[i]->request.request.result, ERR_UNAVAILABLE);
+        ck_assert_str_eq(told[i]->op.fault.detail, "this commit fails");
+    }
+    ck_assert(!has("x"));
+    close_store();
+}
+END_TEST
+
+START_TEST(a_refusal_by_what_was_committed_stands) {
+    struct refusals refusals;
+    refuse_in_a_batch(&refusals);
+    ck_assert_int_eq(refusals.put.request.request.result, OK);
+    ck_assert_int_eq(refusals.late.request.request.result, ERR_PRECONDITION);
+    ck_assert_int_eq(refusals.full.request.request.result, ERR_NO_SPACE);
+    ck_assert_int_eq(refusals.reserve.request.request.result, ERR_NO_SPACE);
+    version_drop(refusals.put.request.version);
+    close_store();
+}
+END_TEST
+
 /* ---- readers ---- */
 /* The copy is gone, but not from under its reader: what comes next is placed elsewhere. */
 START_TEST(who_reads_a_copy_that_was_taken_back_reads_on) {
@@ -285,6 +338,8 @@ int main(void) {
     tcase_add_test(tcase, a_put_behind_a_commit_of_its_batch_is_committed_too);
     tcase_add_test(tcase, what_a_commit_of_its_batch_made_durable_has_not_failed);
     tcase_add_test(tcase, a_removal_of_nothing_fails_with_what_it_was_judged_by);
+    tcase_add_test(tcase, a_refusal_by_what_was_taken_back_is_taken_back);
+    tcase_add_test(tcase, a_refusal_by_what_was_committed_stands);
     tcase_add_test(tcase, who_reads_a_copy_that_was_taken_back_reads_on);
     tcase_add_test(tcase, a_commit_that_fails_within_the_batch_fails_what_came_before);
     tcase_add_test(tcase, a_sync_that_fails_within_the_batch_fails_what_came_before);
