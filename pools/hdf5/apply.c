@@ -311,27 +311,41 @@ static enum err look_up(struct store *store, struct store_request *request) {
     return err;
 }
 
+/* A commit makes that true, and going back unlearns it (undo.c). */
+static enum err note_digest(struct store *store, struct op *op, const struct id *id, struct record *record,
+                            const uint8_t sha256[SHA256_BYTES]) {
+    struct version *version = record_latest(record);
+    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
+    enum err err = store_begin_change(store, op, false);
+    if (!err) {
+        err = dataset_open(store->file, op, version->address, &dataset);
+    }
+    if (!err) {
+        err = store_note_undo(store, op, id, record);
+    }
+    if (!err) {
+        store_note_change(store, record);
+        err = attributes_write_sha256(&store->file->forms, dataset, op, sha256);
+    }
+    if (!err) {
+        index_note_digest(&store->index, record);
+        atomic_store(&version->is_noted, true);
+    }
+    return err;
+}
+
 /* The digest of a body that had none, or whose attribute another writer left behind. */
 static enum err learn(struct store *store, struct store_request *request) {
     version_learn(request->version, request->sha256);
     bool in_place = store->file->marked && !store->file->convertible;
     if (!request->id || !in_place || store_check_writable(store, request->request.op)) {
-        return OK; /* kept for as long as the file is open */
+        return OK; /* it is computed again when it is wanted and has been forgotten */
     }
-    const struct record *record = index_find(&store->index, request->id);
-    if (!record || record_latest(record) != request->version) {
+    struct record *record = index_find(&store->index, request->id);
+    if (!record || record_latest(record) != request->version || record->staged) {
         return OK;
     }
-    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
-    enum err err = store_begin_change(store, request->request.op, false);
-    if (!err) {
-        err = dataset_open(store->file, request->request.op, request->version->address, &dataset);
-    }
-    if (!err) {
-        store_note_change(store, record);
-        err = attributes_write_sha256(&store->file->forms, dataset, request->request.op, request->sha256);
-    }
-    return err;
+    return note_digest(store, request->request.op, request->id, record, request->sha256);
 }
 
 static enum err quarantine(struct store *store, struct store_request *request) {

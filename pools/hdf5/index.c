@@ -152,6 +152,7 @@ static void install_locked(struct index *index, struct record *record, struct ve
     if (record->touched) {
         atomic_store(&version->touched, true);
     }
+    version->owes_digest = record->owes_digest;
     version->record = record;
     residents_enter(&index->residents, version);
     atomic_store(&record->version, version);
@@ -195,21 +196,27 @@ void index_install(struct index *index, struct record *record, struct version *t
     version_drop(old);
 }
 
-/* One that is used, or was since it was last passed over, stays. So does a digest that is nowhere else, for as long as its entry
- * does: its version leaves the queue. False when there is nothing to forget any more. */
+/* A digest that stands nowhere else goes with its version, and has to be found again before anything is told of the entry. */
+static void remember_locked(struct record *record, const struct version *version) {
+    bool lost = atomic_load(&version->has_learned) && !atomic_load(&version->is_noted);
+    record->owes_digest = lost || (version->owes_digest && !atomic_load(&version->is_noted));
+    record->verified = atomic_load(&version->verified) && !lost;
+    record->touched = atomic_load(&version->touched);
+}
+
+/* One that is used, or was since it was last passed over, stays. False when there is nothing to forget any more. */
 static bool trim_one_locked(struct index *index, struct version **ret_forgotten) {
     struct version *version = residents_take_surplus(&index->residents);
     *ret_forgotten = NULL;
-    if (!version || atomic_load(&version->has_learned)) {
-        return version != NULL;
+    if (!version) {
+        return false;
     }
     struct record *record = version->record;
     if (version->used_again || record->staged || !version_is_idle(version)) {
         residents_enter(&index->residents, version);
         return true;
     }
-    record->verified = atomic_load(&version->verified);
-    record->touched = atomic_load(&version->touched);
+    remember_locked(record, version);
     atomic_store(&record->version, NULL);
     *ret_forgotten = version;
     return true;

@@ -45,13 +45,14 @@ struct record {
     uint8_t hold;
     uint8_t list;
     bool is_shown : 1;
-    bool is_named : 1;   /* the link's name is not the canonical one: it stands behind the id */
-    bool as_loaded : 1;  /* the object's header is as it was when the file was opened */
-    bool has_sha256 : 1; /* in the file */
-    bool verified : 1;   /* of a version that was forgotten */
-    bool touched : 1;    /* the same */
-    bool damaged : 1;    /* quarantined: its body does not match its digest (scrub.c) */
-    char id[];           /* each with its NUL: the id, the link's name if is_named */
+    bool is_named : 1;    /* the link's name is not the canonical one: it stands behind the id */
+    bool as_loaded : 1;   /* the object's header is as it was when the file was opened */
+    bool has_sha256 : 1;  /* in the file */
+    bool verified : 1;    /* of a version that was forgotten */
+    bool touched : 1;     /* the same */
+    bool damaged : 1;     /* quarantined: its body does not match its digest (scrub.c) */
+    bool owes_digest : 1; /* one was learned and told that stands nowhere: its version was forgotten */
+    char id[];            /* each with its NUL: the id, the link's name if is_named */
 };
 
 TAILQ_HEAD(record_queue, record);
@@ -158,6 +159,8 @@ void index_unstage(struct index *index);
 void index_restore(struct index *index, struct record *record, struct version *take_version);
 /* Shows what is staged and lets go of what it replaced. */
 void index_publish(struct index *index);
+/* The object's header in the file has changed: it has a digest now, that of the version which is shown. */
+void index_note_digest(struct index *index, struct record *record);
 /* Moves a cached record behind the others: it was read since it was last looked at. */
 void index_spare(struct index *index, struct record *record);
 /* Whether the latest was read since this was last asked. */

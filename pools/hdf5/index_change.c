@@ -235,7 +235,7 @@ static void set_facts_locked(struct record *record, const struct facts *facts) {
     record->address = facts->placement.address;
     record->offset = facts->placement.offset;
     record->length = facts->placement.length;
-    record->verified = record->touched = record->damaged = false;
+    record->verified = record->touched = record->damaged = record->owes_digest = false;
 }
 
 /* The published counters follow by the difference: others may be staged, which usage has and they have not. */
@@ -247,16 +247,22 @@ static void recount_shown(struct index *index, struct record *record, const stru
     atomic_fetch_add(&index->unresolved, index->usage.unresolved - before.unresolved);
 }
 
-static void change(struct index *index, struct record *record, const struct facts *facts, bool as_loaded,
-                   bool damaged) {
+/* What is known of an entry beside its facts. */
+struct known {
+    bool as_loaded, damaged, owes_digest;
+};
+
+static void change(struct index *index, struct record *record, const struct facts *facts,
+                   struct known known) {
     MUST(!record->staged && record->is_shown);
     recount_shown(index, record, facts);
     mutex_lock(&index->mutex);
     struct version *old = take_version_locked(index, record);
-    record->as_loaded = as_loaded;
+    record->as_loaded = known.as_loaded;
     if (facts) {
         set_facts_locked(record, facts);
-        record->damaged = damaged;
+        record->damaged = known.damaged;
+        record->owes_digest = known.owes_digest;
     } else {
         map_remove(&index->map, &record->node);
     }
@@ -268,11 +274,16 @@ static void change(struct index *index, struct record *record, const struct fact
 }
 
 void index_resolve(struct index *index, struct record *record, const struct facts *facts) {
-    change(index, record, facts, record->as_loaded, false);
+    change(index, record, facts, (struct known){.as_loaded = record->as_loaded});
 }
 
 void index_move(struct index *index, struct record *record, const struct facts *facts) {
-    change(index, record, facts, true, record->damaged); /* so is the copy of the body */
+    const struct version *version = atomic_load(&record->version);
+    bool learned = version && atomic_load(&version->has_learned) && !facts->has_sha256;
+    change(index, record, facts,
+           (struct known){.as_loaded = true,
+                          .damaged = record->damaged, /* so is the copy of the body */
+                          .owes_digest = record->owes_digest || learned});
 }
 
 void index_rename(struct index *index, struct record *record, uint64_t address) {
@@ -280,7 +291,7 @@ void index_rename(struct index *index, struct record *record, uint64_t address) 
     mutex_lock(&index->mutex);
     record->is_named = false; /* beside what readers look at */
     mutex_unlock(&index->mutex);
-    change(index, record, &facts, true, false);
+    change(index, record, &facts, (struct known){.as_loaded = true});
 }
 
 void index_restore(struct index *index, struct record *record, struct version *take_version) {
@@ -312,6 +323,13 @@ void index_restore(struct index *index, struct record *record, struct version *t
     if (!take_version) {
         free(record);
     }
+}
+
+void index_note_digest(struct index *index, struct record *record) {
+    mutex_lock(&index->mutex);
+    record->as_loaded = false;
+    record->has_sha256 = true;
+    mutex_unlock(&index->mutex);
 }
 
 /* ---- staging ---- */

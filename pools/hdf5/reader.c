@@ -80,7 +80,8 @@ static enum err judge_whole(struct hdf5_reader *reader, struct op *op) {
     return judge(reader, op, sha256);
 }
 
-/* In a file of others the digest must be right before it is told: the body is read once for it alone. */
+/* In a file of others the digest must be right before it is told, and one that was told and forgotten must be told again: the body is
+ * read once for it alone. */
 static enum err judge_ahead(struct hdf5_reader *reader, struct op *op) {
     AUTO(digest_free) struct digest *digest = digest_new();
     AUTO(blob_unref) struct blob *piece = blob_new(VERIFY_PIECE_BYTES);
@@ -139,10 +140,10 @@ static enum err prepare(struct hdf5_reader *reader, struct op *op, bool all) {
         enum err err = read_whole(reader, op);
         return err || verified ? err : judge_whole(reader, op);
     }
-    if (verified || !version->has_sha256) {
+    if (verified || (!version->has_sha256 && !version->owes_digest)) {
         return OK;
     }
-    if (!version->file->alone) {
+    if (!version->has_sha256 || !version->file->alone) {
         return judge_ahead(reader, op);
     }
     if (all) {

@@ -132,8 +132,7 @@ struct store_request {
     uint64_t removed;
     bool existed;
     bool changed;
-    bool
-        undecided; /* carried out, or refused by what was, since the last commit: the next one decides its result */
+    bool undecided; /* carried out, or judged by what was, since the last commit: the next one decides */
 };
 
 struct store_options {

@@ -81,6 +81,7 @@ static enum err put_back(struct store *store, struct op *op, struct undo *undo) 
     }
     if (committed) {
         atomic_store(&committed->retired, false);
+        atomic_store(&committed->is_noted, false);
         version_ref(committed);
     }
     index_restore(&store->index, record, committed);

@@ -28,6 +28,8 @@ struct version *version_new(struct h5_file *file, const struct placement *placem
     atomic_init(&version->retired, false);
     atomic_init(&version->damaged, false);
     atomic_init(&version->has_learned, false);
+    atomic_init(&version->is_noted, false);
+    version->owes_digest = false;
     version->kind = (uint8_t)placement->kind;
     version->hold = (uint8_t)from->hold;
     version->has_sha256 = from->has_sha256;
@@ -79,7 +81,8 @@ bool version_is_idle(const struct version *version) {
 }
 
 bool version_trusts_digest(const struct version *version) {
-    return !version->has_sha256 || version->file->alone || atomic_load(&version->verified);
+    return (version->has_sha256 ? version->file->alone : !version->owes_digest) ||
+           atomic_load(&version->verified);
 }
 
 void version_meta(const struct version *version, struct meta *ret_meta) {

@@ -9,7 +9,8 @@
  *
  * Life
  *   1 KEPT        the index shows it; kept while it is hot, among those used lately, or in use
- *   2 forgotten   nobody used it: freed; the index has the facts, and a later reader makes it anew
+ *   2 forgotten   nobody used it: freed; the index has the facts, and a later reader makes it anew. A learned digest that the file does not
+ *                 have is forgotten with it; who was told it may name it again, so the new version owes it (version_trusts_digest)
  *   3 RETIRED     replaced or removed; the store keeps the dataset open until the readers have gone
  * The version of an entry whose header cannot be read is of kind VERSION_UNRESOLVED; only the store's thread meets it.
  */
@@ -38,6 +39,8 @@ struct version {
     atomic_bool retired;     /* the store waits for the last reader */
     atomic_bool damaged;     /* quarantined: the body was found not to match its digest (scrub.c) */
     atomic_bool has_learned; /* `learned` is set and counts instead of sha256 */
+    atomic_bool is_noted;    /* the file has it too, as of a commit */
+    bool owes_digest;        /* it was learned before, and forgotten; set before others see the version */
     uint8_t kind;
     uint8_t hold;
     bool has_sha256;
@@ -90,7 +93,8 @@ DEFINE_AUTO(struct version, version_drop)
 
 /* Whether nobody but the store refers to it. */
 bool version_is_idle(const struct version *version);
-/* False for a digest that another writer may have left behind: the body has to be compared first (hdf5_reader_verify). */
+/* False for a digest that another writer may have left behind, and for one that was told before and has been forgotten: the body has to be
+ * looked at first (hdf5_reader_verify). */
 bool version_trusts_digest(const struct version *version);
 /* ret_meta is uninitialised before. A digest that is not trusted is left out. */
 void version_meta(const struct version *version, struct meta *ret_meta);

@@ -348,7 +348,26 @@ START_TEST(forgotten_entries_are_replaced_and_removed) {
 }
 END_TEST
 
-START_TEST(a_digest_that_is_nowhere_else_is_kept) {
+/* Everybody who asks for another entry makes the store's thread forget what nobody uses. */
+static void make_it_forget(struct store *store, const char *text) {
+    for (int i = 0; look(store, text).version && i < 20; i++) {
+        version_drop(get_version(store, i % 2 ? "id-50" : "id-51"));
+    }
+    ck_assert_ptr_null(look(store, text).version);
+}
+
+static void expect_digest(const struct version *version, const char *text) {
+    struct meta meta;
+    version_meta(version, &meta);
+    uint8_t sha256[SHA256_BYTES];
+    digest_sha256(text, strlen(text), sha256);
+    ck_assert(version_trusts_digest(version) && meta.has_sha256);
+    ck_assert_mem_eq(meta.sha256, sha256, SHA256_BYTES);
+    meta_fini(&meta);
+}
+
+/* It was told, so it is told again, but not kept for ever: the body is read once more. */
+START_TEST(a_digest_that_is_nowhere_else_is_forgotten_and_found_again) {
     char *path = fixture_path(&fixture, "p.h5");
     hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     hid_t dataset = H5Dopen2(file, "id-1", H5P_DEFAULT);
@@ -356,20 +375,46 @@ START_TEST(a_digest_that_is_nowhere_else_is_kept) {
     free(path);
     struct store *store = open_store();
     store->index.residents.most = 0;
+    struct version *unread = get_version(store, "id-1");
+    ck_assert(version_trusts_digest(unread)); /* there is none, and none was told */
+    version_drop(unread);
+    for (int round = 0; round < 2; round++) {
+        read_all_of(store, "id-1");
+        make_it_forget(store, "id-1");
+        struct version *version = get_version(store, "id-1");
+        ck_assert(!version_trusts_digest(version));
+        ck_assert(!atomic_load(&version->verified));
+        struct op op;
+        op_init(&op, 0, 0);
+        struct id id = id_of("id-1");
+        ck_assert_int_eq(hdf5_reader_verify(store, &op, &id), OK);
+        expect_digest(version, "id-1");
+        version_drop(version);
+    }
+    store_close(store);
+}
+END_TEST
+
+/* One that was written into the file is read from there as the library has it: the header on the disk may be an older one. */
+START_TEST(a_digest_that_was_noted_is_forgotten_and_read_again) {
+    char *path = fixture_path(&fixture, "p.h5");
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(file, "id-1", H5P_DEFAULT);
+    hid_t type = H5Dget_type(dataset);
+    ck_assert(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, "ID-1") >= 0);
+    ck_assert(H5Tclose(type) >= 0 && H5Dclose(dataset) >= 0 && H5Fclose(file) >= 0);
+    free(path);
+    struct store *store = open_store();
+    ck_assert(!store->file->alone);
+    store->index.residents.most = 0;
     read_all_of(store, "id-1");
-    commit_stop(&store->commit);
-    index_trim(&store->index);
-    index_trim(&store->index);
+    make_it_forget(store, "id-1");
     struct version *version = get_version(store, "id-1");
-    struct meta meta;
-    version_meta(version, &meta);
-    uint8_t sha256[SHA256_BYTES];
-    digest_sha256("id-1", 4, sha256);
-    ck_assert(meta.has_sha256);
-    ck_assert_mem_eq(meta.sha256, sha256, SHA256_BYTES);
-    meta_fini(&meta);
+    ck_assert(atomic_load(&version->verified));
+    ck_assert(!atomic_load(&version->has_learned));
+    expect_digest(version, "ID-1");
     version_drop(version);
-    close_store(store);
+    store_close(store);
 }
 END_TEST
 
@@ -454,7 +499,8 @@ int main(void) {
     tcase_add_test(tcase, readers_do_not_make_versions_without_bound);
     tcase_add_test(tcase, a_version_made_of_what_has_changed_is_not_taken);
     tcase_add_test(tcase, forgotten_entries_are_replaced_and_removed);
-    tcase_add_test(tcase, a_digest_that_is_nowhere_else_is_kept);
+    tcase_add_test(tcase, a_digest_that_is_nowhere_else_is_forgotten_and_found_again);
+    tcase_add_test(tcase, a_digest_that_was_noted_is_forgotten_and_read_again);
     tcase_add_test(tcase, readers_and_a_writer_agree_though_versions_come_and_go);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

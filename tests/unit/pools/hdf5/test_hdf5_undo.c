@@ -256,6 +256,50 @@ START_TEST(a_refusal_by_what_was_committed_stands) {
 }
 END_TEST
 
+/* ---- a digest that is noted ---- */
+static struct version *made_again(const char *id) {
+    store->index.residents.most = 0;
+    index_trim(&store->index); /* passes over what was just used */
+    index_trim(&store->index);
+    struct id key = id_of(id);
+    struct sight sight;
+    index_look(&store->index, &key, &sight);
+    ck_assert(sight.is_there && !sight.version);
+    return shown(id);
+}
+
+static enum err learn(const char *id, const uint8_t sha256[SHA256_BYTES]) {
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked asked;
+    struct version *version = shown(id);
+    ask(&asked, &batch, STORE_LEARN, id);
+    asked.request.version = version;
+    asked.request.sha256 = sha256;
+    store_run_batch(store, &batch);
+    version_drop(version);
+    return asked.request.request.result;
+}
+
+/* What is in the file counts: a note that was taken back is made again, one that was committed need not be. */
+START_TEST(a_noted_digest_is_taken_back_with_its_commit) {
+    static const uint8_t sha256[SHA256_BYTES] = {1, 2, 3};
+    open_store((struct store_limits){0});
+    put_alone("x", "1", 1, HOLD_OWNED); /* without a digest */
+    commit_fails = true;
+    ck_assert_int_eq(learn("x", sha256), OK);
+    commit_fails = false;
+    struct version *version = made_again("x");
+    ck_assert(!version->has_sha256 && version->owes_digest && !version_trusts_digest(version));
+    version_drop(version);
+    ck_assert_int_eq(learn("x", sha256), OK);
+    version = made_again("x");
+    ck_assert(version->has_sha256 && !version->owes_digest && version_trusts_digest(version));
+    ck_assert_mem_eq(version->sha256, sha256, sizeof sha256);
+    version_drop(version);
+    close_store();
+}
+END_TEST
+
 /* ---- readers ---- */
 /* The copy is gone, but not from under its reader: what comes next is placed elsewhere. */
 START_TEST(who_reads_a_copy_that_was_taken_back_reads_on) {
@@ -340,6 +384,7 @@ int main(void) {
     tcase_add_test(tcase, a_removal_of_nothing_fails_with_what_it_was_judged_by);
     tcase_add_test(tcase, a_refusal_by_what_was_taken_back_is_taken_back);
     tcase_add_test(tcase, a_refusal_by_what_was_committed_stands);
+    tcase_add_test(tcase, a_noted_digest_is_taken_back_with_its_commit);
     tcase_add_test(tcase, who_reads_a_copy_that_was_taken_back_reads_on);
     tcase_add_test(tcase, a_commit_that_fails_within_the_batch_fails_what_came_before);
     tcase_add_test(tcase, a_sync_that_fails_within_the_batch_fails_what_came_before);
