@@ -404,6 +404,67 @@ START_TEST(going_back_voids_the_failed_record_first) {
 }
 END_TEST
 
+/* ---- going back beside readers ---- */
+
+static void commit_body(struct shadow *shadow, struct op *op, const char *text) {
+    ck_assert_int_eq(shadow_write_body(shadow, op, 1000, text, strlen(text)), OK);
+    ck_assert_int_eq(shadow_commit(shadow, op), OK);
+}
+
+/* Goes back; nothing that is written meanwhile puts another byte where the body lies: somebody may be reading it. */
+static void go_back_beside_a_reader(struct lossy_disk *disk, struct shadow *shadow, struct op *op,
+                                    const char *body) {
+    size_t before = disk->op_count;
+    shadow_discard(shadow);
+    ck_assert_int_eq(shadow_roll_back(shadow, op), OK);
+    unsigned writes = 0;
+    for (size_t i = before; i < disk->op_count; i++) {
+        const struct disk_op *done = &disk->ops[i];
+        if (done->kind != DISK_WRITE || done->file != MEDIUM_MAIN) {
+            continue;
+        }
+        writes++;
+        for (size_t at = 0; at < strlen(body); at++) {
+            uint64_t place = 1000 + at;
+            if (place >= done->offset && place < done->offset + done->count) {
+                ck_assert_int_eq(done->bytes[place - done->offset], body[at]);
+            }
+        }
+    }
+    ck_assert_uint_gt(writes, 0); /* it was a replay */
+    expect_main(disk, 1000, body);
+}
+
+/* One place, three bodies, each small enough for the journal. */
+START_TEST(replay_puts_no_older_body_over_a_committed_one) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100, "metadata");
+    commit_body(shadow, &op, "the first");
+    commit_body(shadow, &op, "THE OTHER");
+    write_metadata(shadow, &op, 200, "never committed");
+    go_back_beside_a_reader(&disk, shadow, &op, "THE OTHER");
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    expect_main(&disk, 1000, "THE OTHER");
+    disk_free(&disk);
+}
+END_TEST
+
+/* A copy is shown before it is committed: its reader reads on, though nobody will find it again. */
+START_TEST(replay_puts_no_older_body_over_one_that_is_taken_back) {
+    struct lossy_disk disk;
+    struct op op;
+    struct shadow *shadow = bare_shadow(&disk, &op);
+    write_metadata(shadow, &op, 100, "metadata");
+    commit_body(shadow, &op, "the first");
+    ck_assert_int_eq(shadow_write_body(shadow, &op, 1000, "a copy...", 9), OK);
+    go_back_beside_a_reader(&disk, shadow, &op, "a copy...");
+    ck_assert_int_eq(shadow_close(&op, shadow), OK);
+    disk_free(&disk);
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("vfd failures");
@@ -424,6 +485,8 @@ int main(void) {
     tcase_add_test(tcase, replay_leaves_a_noted_body_alone);
     tcase_add_test(tcase, metadata_over_a_noted_body_is_whole_after_replay);
     tcase_add_test(tcase, going_back_voids_the_failed_record_first);
+    tcase_add_test(tcase, replay_puts_no_older_body_over_a_committed_one);
+    tcase_add_test(tcase, replay_puts_no_older_body_over_one_that_is_taken_back);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
