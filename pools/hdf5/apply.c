@@ -24,43 +24,6 @@ static struct store_request *request_of(struct request *request) {
     return CONTAINER_OF(request, struct store_request, request);
 }
 
-/* That the file is written to is committed before anything of it changes: a crash in between would leave the mark of the last
- * close in a file whose time has changed, and the next opening would take our own write for somebody else's. */
-static enum err mark_open(struct store *store, struct op *op) {
-    int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
-    bool was_closed = store->file->marked && store->file->mark > 0;
-    if (store->file->marked && store->file->mark == mark) {
-        return OK;
-    }
-    enum err err = h5_file_set_mark(store->file, op, mark);
-    store->dirty = true;
-    return err || !was_closed ? err : h5_file_commit(store->file, op);
-}
-
-enum err store_begin_change(struct store *store, struct op *op, bool grows) {
-    enum err err = store_check_writable(store, op);
-    if (!err && store->file->convertible) {
-        err = store_convert(store, op);
-    }
-    if (!err) {
-        err = h5_file_check_length(store->file, op);
-    }
-    if (!err) {
-        err = mark_open(store, op);
-    }
-    if (err && h5_file_is_poisoned(store->file)) {
-        store_poison_with_file(store, op);
-    }
-    if (!err && grows) {
-        err = h5_file_make_room(store->file, op);
-    }
-    if (!err) {
-        store->dirty = true;
-        store->changed_ns = clock_now_ns();
-    }
-    return err;
-}
-
 /* Finds what is to be changed. An entry whose object cannot be read (its version stays unresolved) can still be replaced and
  * removed, unless its metadata is asked about. */
 static enum err find_to_change(struct store *store, struct op *op, const struct id *id,
@@ -297,62 +260,6 @@ static enum err reserve(struct store *store, struct store_request *request) {
     return OK;
 }
 
-static enum err look_up(struct store *store, struct store_request *request) {
-    struct record *record = NULL;
-    enum err err = store_find(store, request->request.op, request->id, &record);
-    /* What is staged has not been committed: others see what is current. */
-    struct version *shown = !err && record ? record_shown(record) : NULL;
-    if (shown) {
-        request->version = version_ref(shown);
-    } else if (!err && record &&
-               record->is_shown) { /* and about to be replaced: it is still there, and damaged */
-        err = op_fail(request->request.op, REASON_CORRUPT, "the entry's header in the file cannot be read");
-    }
-    return err;
-}
-
-/* A commit makes that true, and going back unlearns it (undo.c). */
-static enum err note_digest(struct store *store, struct op *op, const struct id *id, struct record *record,
-                            const uint8_t sha256[SHA256_BYTES]) {
-    struct version *version = record_latest(record);
-    AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
-    enum err err = store_begin_change(store, op, false);
-    if (!err) {
-        err = dataset_open(store->file, op, version->address, &dataset);
-    }
-    if (!err) {
-        err = store_note_undo(store, op, id, record);
-    }
-    if (!err) {
-        store_note_change(store, record);
-        err = attributes_write_sha256(&store->file->forms, dataset, op, sha256);
-    }
-    if (!err) {
-        index_note_digest(&store->index, record);
-        atomic_store(&version->is_noted, true);
-    }
-    return err;
-}
-
-/* The digest of a body that had none, or whose attribute another writer left behind. */
-static enum err learn(struct store *store, struct store_request *request) {
-    version_learn(request->version, request->sha256);
-    bool in_place = store->file->marked && !store->file->convertible;
-    if (!request->id || !in_place || store_check_writable(store, request->request.op)) {
-        return OK; /* it is computed again when it is wanted and has been forgotten */
-    }
-    struct record *record = index_find(&store->index, request->id);
-    if (!record || record_latest(record) != request->version || record->staged) {
-        return OK;
-    }
-    return note_digest(store, request->request.op, request->id, record, request->sha256);
-}
-
-static enum err quarantine(struct store *store, struct store_request *request) {
-    request->existed = index_quarantine(&store->index, request->id, request->version);
-    return OK;
-}
-
 static enum err perform(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
     switch (request->action) {
@@ -372,11 +279,11 @@ static enum err perform(struct store *store, struct store_request *request) {
     case STORE_RESERVE:
         return reserve(store, request);
     case STORE_LOOKUP:
-        return look_up(store, request);
+        return store_look_up(store, request);
     case STORE_LEARN:
-        return learn(store, request);
+        return store_learn(store, request);
     case STORE_QUARANTINE:
-        return quarantine(store, request);
+        return store_quarantine(store, request);
     case STORE_EXPORT:
         return store_export(store, op, request->path);
     }

@@ -2,18 +2,9 @@
 #include "pools/hdf5/attributes.h"
 
 #include "pools/base/hex.h"
+#include "pools/hdf5/attribute_names.h"
 
 #include <stdio.h>
-
-#define PREFIX "lailad_"
-#define SHA256_NAME "lailad_sha256"
-#define STORED_NAME "lailad_stored_ms"
-#define CREATED_NAME "lailad_created_ms"
-#define HOLD_NAME "lailad_hold"
-#define TYPE_NAME "lailad_content_type"
-#define ENCODING_NAME "lailad_content_encoding"
-#define VALIDATOR_NAME "lailad_validator"
-#define EXTENSION_NAME "lailad_extension"
 
 static enum err write_one(hid_t dataset, struct op *op, const char *name, hid_t type, hid_t space,
                           const void *value) {
@@ -43,28 +34,28 @@ enum err attributes_write(const struct h5_forms *forms, hid_t dataset, struct op
     if (meta->has_sha256) {
         char hex[SHA256_HEX_BYTES];
         digest_hex(meta->sha256, hex);
-        err = write_text(forms, dataset, op, SHA256_NAME, hex);
+        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_SHA256], hex);
     }
     if (!err) {
-        err = write_time(forms, dataset, op, STORED_NAME, meta->stored_ms);
+        err = write_time(forms, dataset, op, attribute_names[ATTRIBUTE_STORED], meta->stored_ms);
     }
     if (!err && meta->created_ms != meta->stored_ms) {
-        err = write_time(forms, dataset, op, CREATED_NAME, meta->created_ms);
+        err = write_time(forms, dataset, op, attribute_names[ATTRIBUTE_CREATED], meta->created_ms);
     }
     if (!err && meta->hold == HOLD_CACHED) {
-        err = write_text(forms, dataset, op, HOLD_NAME, "cached");
+        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_HOLD], "cached");
     }
     if (!err && strcmp(meta->content_type, default_type) != 0) {
-        err = write_text(forms, dataset, op, TYPE_NAME, meta->content_type);
+        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_TYPE], meta->content_type);
     }
     if (!err) {
-        err = write_text(forms, dataset, op, ENCODING_NAME, meta->content_encoding);
+        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_ENCODING], meta->content_encoding);
     }
     if (!err) {
-        err = write_text(forms, dataset, op, VALIDATOR_NAME, meta->validator);
+        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_VALIDATOR], meta->validator);
     }
     if (!err && meta->extension && meta->extension->size) {
-        err = write_one(dataset, op, EXTENSION_NAME, H5T_STD_U8LE,
+        err = write_one(dataset, op, attribute_names[ATTRIBUTE_EXTENSION], H5T_STD_U8LE,
                         h5_forms_line(forms, meta->extension->size), meta->extension->data);
     }
     return err;
@@ -72,13 +63,13 @@ enum err attributes_write(const struct h5_forms *forms, hid_t dataset, struct op
 
 enum err attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, struct op *op,
                                  const uint8_t sha256[SHA256_BYTES]) {
-    htri_t exists = H5Aexists(dataset, SHA256_NAME);
-    if (exists < 0 || (exists && H5Adelete(dataset, SHA256_NAME) < 0)) {
+    htri_t exists = H5Aexists(dataset, attribute_names[ATTRIBUTE_SHA256]);
+    if (exists < 0 || (exists && H5Adelete(dataset, attribute_names[ATTRIBUTE_SHA256]) < 0)) {
         return h5_fail(op, "replace an attribute");
     }
     char hex[SHA256_HEX_BYTES];
     digest_hex(sha256, hex);
-    return write_text(forms, dataset, op, SHA256_NAME, hex);
+    return write_text(forms, dataset, op, attribute_names[ATTRIBUTE_SHA256], hex);
 }
 
 /* A scalar fixed-length string that fits, with its NUL; false when it is anything else. */
@@ -140,7 +131,8 @@ static void read_extension(hid_t attribute, struct meta *meta) {
 static herr_t read_one(hid_t dataset, const char *name, const H5A_info_t *info, void *context) {
     (void)info;
     struct meta *meta = context;
-    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0) {
+    static const char prefix[] = "lailad_";
+    if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
         return 0;
     }
     AUTO(h5_close) hid_t attribute = H5Aopen(dataset, name, H5P_DEFAULT);
@@ -148,23 +140,23 @@ static herr_t read_one(hid_t dataset, const char *name, const H5A_info_t *info, 
     if (attribute < 0) {
         return -1;
     }
-    if (strcmp(name, SHA256_NAME) == 0) {
+    if (strcmp(name, attribute_names[ATTRIBUTE_SHA256]) == 0) {
         read_sha256(attribute, meta);
-    } else if (strcmp(name, STORED_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_STORED]) == 0) {
         read_time(attribute, &meta->stored_ms);
-    } else if (strcmp(name, CREATED_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_CREATED]) == 0) {
         read_time(attribute, &meta->created_ms);
-    } else if (strcmp(name, HOLD_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_HOLD]) == 0) {
         if (read_text(attribute, text, sizeof text) && strcmp(text, "cached") == 0) {
             meta->hold = HOLD_CACHED;
         }
-    } else if (strcmp(name, TYPE_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_TYPE]) == 0) {
         (void)read_text(attribute, meta->content_type, sizeof meta->content_type);
-    } else if (strcmp(name, ENCODING_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_ENCODING]) == 0) {
         (void)read_text(attribute, meta->content_encoding, sizeof meta->content_encoding);
-    } else if (strcmp(name, VALIDATOR_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_VALIDATOR]) == 0) {
         (void)read_text(attribute, meta->validator, sizeof meta->validator);
-    } else if (strcmp(name, EXTENSION_NAME) == 0) {
+    } else if (strcmp(name, attribute_names[ATTRIBUTE_EXTENSION]) == 0) {
         read_extension(attribute, meta);
     }
     return 0;

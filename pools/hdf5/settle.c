@@ -1,10 +1,48 @@
-/* settle.c - what makes changes last: the commit at the end of a batch, and the checkpoints that bring the file up to date
+/* settle.c - what makes changes last: what has to be before one, the commit at the end of a batch, and the checkpoints that bring the file up to date
  * behind it. Runs on the store's thread only. See store.h, and vfd/shadow.h for what the words promise.
  */
 #include "pools/hdf5/store.h"
 
 #include "pools/base/clock.h"
 #include "pools/base/log.h"
+
+/* ---- before a change ---- */
+/* That the file is written to is committed before anything of it changes: a crash in between would leave the mark of the last
+ * close in a file whose time has changed, and the next opening would take our own write for somebody else's. */
+static enum err mark_open(struct store *store, struct op *op) {
+    int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
+    bool was_closed = store->file->marked && store->file->mark > 0;
+    if (store->file->marked && store->file->mark == mark) {
+        return OK;
+    }
+    enum err err = h5_file_set_mark(store->file, op, mark);
+    store->dirty = true;
+    return err || !was_closed ? err : h5_file_commit(store->file, op);
+}
+
+enum err store_begin_change(struct store *store, struct op *op, bool grows) {
+    enum err err = store_check_writable(store, op);
+    if (!err && store->file->convertible) {
+        err = store_convert(store, op);
+    }
+    if (!err) {
+        err = h5_file_check_length(store->file, op);
+    }
+    if (!err) {
+        err = mark_open(store, op);
+    }
+    if (err && h5_file_is_poisoned(store->file)) {
+        store_poison_with_file(store, op);
+    }
+    if (!err && grows) {
+        err = h5_file_make_room(store->file, op);
+    }
+    if (!err) {
+        store->dirty = true;
+        store->changed_ns = clock_now_ns();
+    }
+    return err;
+}
 
 /* ---- the commit ---- */
 /* What the batch carried out since the last commit is durable now (fault NULL), or will never be: who waits for it is told. */

@@ -19,7 +19,7 @@
  * Replaced datasets are *held*: kept open after their link is gone, so that their space is not given to others, until
  * no reader has the version any more. What a batch replaces is let go by a later one, after that one's puts.
  *
- * Files: store.c life and requests, apply.c a batch, settle.c its end, undo.c back to the last commit, links.c names and held datasets, room.c limits and
+ * Files: store.c life and requests, apply.c a batch, findings.c what only looks, settle.c its end, undo.c back to the last commit, links.c names and held datasets, room.c limits and
  * eviction, load.c the scan, compact*.c copies of the file (compact.h), upkeep.c and scrub.c work in the background.
  */
 #ifndef POOLS_HDF5_STORE_H
@@ -211,6 +211,11 @@ enum err store_unlink(struct store *store, struct op *op, struct record *record)
 void store_note_change(struct store *store, const struct record *record);
 /* Must come before any change of the file. What only removes does not ask for room on the disk. */
 enum err store_begin_change(struct store *store, struct op *op, bool grows) MUST_USE;
+
+/* findings.c: STORE_LOOKUP, STORE_LEARN, STORE_QUARANTINE. */
+enum err store_look_up(struct store *store, struct store_request *request) MUST_USE;
+enum err store_learn(struct store *store, struct store_request *request) MUST_USE;
+enum err store_quarantine(struct store *store, struct store_request *request) MUST_USE;
 
 /* room.c: evicts cached copies if need be and allowed, never the id's own. ERR_TOO_LARGE, ERR_NO_SPACE: nothing was changed.
  * May load the rest of the index: records that the caller found before, and that are not resolved, may be gone. */
