@@ -101,10 +101,6 @@ enum err compaction_copy_foreign(struct compaction *compaction, struct op *op) {
 }
 
 /* ---- an entry ---- */
-static bool is_in_one_piece(const struct facts *facts) {
-    return facts->placement.kind == VERSION_TEXT || facts->placement.kind == VERSION_BYTES;
-}
-
 static enum err copy_small(struct compaction *compaction, struct op *op, const char *name,
                            const struct facts *facts, struct place *ret_place) {
     hid_t root = compaction->store->file->root;
@@ -117,7 +113,7 @@ static enum err copy_small(struct compaction *compaction, struct op *op, const c
         return h5_fail(op, "find an entry in the copy");
     }
     *ret_place = (struct place){.from = facts->placement.address, .address = info.u.address};
-    if (is_in_one_piece(facts) && facts->placement.length) {
+    if (placement_in_one_piece(&facts->placement) && facts->placement.length) {
         AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
         enum err err = dataset_open(compaction->copy, op, info.u.address, &dataset);
         haddr_t offset = err ? HADDR_UNDEF : H5Dget_offset(dataset);
@@ -190,7 +186,7 @@ enum err compaction_copy_entry(struct compaction *compaction, struct op *op, con
         return op_fail(op, REASON_CORRUPT,
                        "the header of an entry cannot be read: replace or remove what a scrub finds corrupt");
     }
-    *ret_is_large = is_in_one_piece(&facts) && facts.placement.length >= LARGE_FROM_BYTES;
+    *ret_is_large = placement_in_one_piece(&facts.placement) && facts.placement.length >= LARGE_FROM_BYTES;
     if (*ret_is_large) {
         return begin_large(compaction, op, name, record);
     }

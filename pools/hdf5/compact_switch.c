@@ -6,6 +6,7 @@
 #include "pools/hdf5/compact.h"
 
 #include "pools/base/clock.h"
+#include "pools/hdf5/vfd/medium.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,20 +50,6 @@ static enum err keep_original_name(struct op *op, const char *path, char ret_kep
     return op_fail_errno(op, EEXIST, "keeping the original file");
 }
 
-static bool sync_directory(const char *path) {
-    char directory[PATH_MAX];
-    const char *name = strrchr(path, '/');
-    int length = name ? snprintf(directory, sizeof directory, "%.*s", (int)(name - path + 1), path)
-                      : snprintf(directory, sizeof directory, ".");
-    bool whole = length > 0 && (size_t)length < sizeof directory;
-    int fd = whole ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return synced;
-}
-
 /* Who may read the file may read its copy, and nobody else. Only root may give it another owner. */
 static enum err take_owner(const struct compaction *compaction, struct op *op) {
     struct stat status;
@@ -90,7 +77,7 @@ static enum err take_path(struct compaction *compaction, struct op *op, bool kee
         return err;
     }
     compaction->keeps_copy = true;
-    compaction->name_lost = !sync_directory(path);
+    compaction->name_lost = medium_sync_directory(path) != 0;
     return OK;
 }
 
@@ -221,8 +208,9 @@ enum err compaction_keep(struct compaction *compaction, struct op *op) {
     if (!err) {
         err = h5_file_finish_copy(copy, op);
     }
-    if (!err && !sync_directory(compaction->path)) {
-        err = op_fail(op, REASON_IO, "the directory of the copy could not be synced");
+    int result = err ? 0 : medium_sync_directory(compaction->path);
+    if (result) {
+        err = op_fail_errno(op, result, "syncing the directory of a copy");
     }
     if (!err) {
         h5_file_set_closing_mtime(copy, alone ? now_s : 0);

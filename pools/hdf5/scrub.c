@@ -20,7 +20,6 @@
 #define IDS_AT_ONCE 256u
 /* Between two rests. */
 #define STRETCH_NS (5 * NS_PER_MS)
-#define LOADED_LOOK_NS (100 * NS_PER_MS)
 
 struct scrub {
     struct store *store;
@@ -206,24 +205,8 @@ static enum err look_at_page(struct scrub *scrub, struct op *op, char **ret_curs
     return err;
 }
 
-/* What is there counts, so it has to be known. */
-static enum err await_loaded(struct scrub *scrub, struct op *op) {
-    struct store *store = scrub->store;
-    enum err err = ERR_BUSY;
-    while (err == ERR_BUSY && !atomic_load(&store->loaded)) {
-        if (atomic_load(&store->poisoned)) {
-            return store_fail_poisoned(store, op);
-        }
-        if (!work_goes_on(scrub->work, 0)) {
-            return op_fail(op, REASON_CANCELLED, "the scrub was cancelled");
-        }
-        err = store_await_loaded(store, op, LOADED_LOOK_NS);
-    }
-    return OK;
-}
-
 static enum err scrub_all(struct scrub *scrub, struct op *op) {
-    enum err err = await_loaded(scrub, op);
+    enum err err = store_await_all_loaded(scrub->store, op, scrub->work); /* what is there counts */
     struct index *index = &scrub->store->index;
     work_set_totals(scrub->work, atomic_load(&index->entries), atomic_load(&index->bytes));
     char *cursor = NULL;

@@ -10,6 +10,8 @@
 
 /* Small files are loaded before open returns; large ones go on behind it. */
 #define OPEN_WAIT_NS (50 * NS_PER_MS)
+/* How soon a work that waits for that notices that it was cancelled. */
+#define LOADED_LOOK_NS (100 * NS_PER_MS)
 
 static uint64_t run_idle(void *context) {
     struct store *store = context;
@@ -314,4 +316,15 @@ enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) {
 
 enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns) {
     return all_known(store) ? OK : await(store, op, most_ns, all_known);
+}
+
+enum err store_await_all_loaded(struct store *store, struct op *op, struct work *work) {
+    enum err err = store_await_loaded(store, op, LOADED_LOOK_NS);
+    while (err && op->fault.reason == REASON_LOADING) {
+        if (work && !work_goes_on(work, 0)) {
+            return op_fail(op, REASON_CANCELLED, "it was cancelled while the file was loaded");
+        }
+        err = store_await_loaded(store, op, LOADED_LOOK_NS);
+    }
+    return err;
 }

@@ -162,6 +162,8 @@ void store_release_reservation(struct store *store, struct reservation *take_res
 enum err store_await_ids(struct store *store, struct op *op, uint64_t most_ns) MUST_USE;
 /* The same until everything is loaded. */
 enum err store_await_loaded(struct store *store, struct op *op, uint64_t most_ns);
+/* The same however long it takes, unless the work (NULL = none) is cancelled: ERR_CANCELLED. */
+enum err store_await_all_loaded(struct store *store, struct op *op, struct work *work) MUST_USE;
 void store_reason(struct store *store, char ret_reason[OP_DETAIL_BYTES]);
 
 /* upkeep.c: pool_ops' slots. */

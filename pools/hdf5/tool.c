@@ -1,7 +1,6 @@
 /* tool.c - see hdf5_tool.h: an operator's calls, each on a store that is opened and closed for it. */
 #include "pools/hdf5_tool.h"
 
-#include "pools/base/clock.h"
 #include "pools/hdf5/store.h"
 #include "pools/hdf5/vfd/recover.h"
 
@@ -12,8 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LOADED_LOOK_NS NS_PER_S
 
 void hdf5_report_fini(struct hdf5_report *report) {
     upkeep_status_fini(&report->scrub);
@@ -125,14 +122,6 @@ enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct h
 }
 
 /* ---- a store for one call ---- */
-static enum err await_loaded(struct store *store, struct op *op) {
-    enum err err = store_await_loaded(store, op, LOADED_LOOK_NS);
-    while (err && op->fault.reason == REASON_LOADING) {
-        err = store_await_loaded(store, op, LOADED_LOOK_NS);
-    }
-    return err;
-}
-
 static enum err open_store(struct op *op, const char *path, bool read_only, struct store **ret_store) {
     char whole[PATH_MAX];
     if (!realpath(path, whole)) {
@@ -142,7 +131,7 @@ static enum err open_store(struct op *op, const char *path, bool read_only, stru
     AUTO(store_close) struct store *store = NULL;
     enum err err = store_open(op, whole, &options, &store);
     if (!err) {
-        err = await_loaded(store, op);
+        err = store_await_all_loaded(store, op, NULL);
     }
     if (!err) {
         *ret_store = STEAL(store);

@@ -119,6 +119,14 @@ void version_facts(const struct version *version, struct facts *ret_facts) {
                                 .has_sha256 = version->has_sha256};
 }
 
+static bool kind_in_one_piece(enum version_kind kind) {
+    return kind == VERSION_TEXT || kind == VERSION_BYTES;
+}
+
+bool placement_in_one_piece(const struct placement *placement) {
+    return kind_in_one_piece(placement->kind);
+}
+
 bool version_in_one_piece(const struct version *version) {
-    return version->kind == VERSION_TEXT || version->kind == VERSION_BYTES;
+    return kind_in_one_piece((enum version_kind)version->kind);
 }

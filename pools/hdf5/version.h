@@ -102,6 +102,7 @@ void version_meta(const struct version *version, struct meta *ret_meta);
 void version_learn(struct version *version, const uint8_t sha256[SHA256_BYTES]);
 void version_facts(const struct version *version, struct facts *ret_facts);
 /* True when pread can serve it. */
+bool placement_in_one_piece(const struct placement *placement);
 bool version_in_one_piece(const struct version *version);
 
 #endif

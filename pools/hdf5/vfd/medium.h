@@ -42,6 +42,9 @@ struct medium {
     uint64_t main_identity; /* tells the file from its copies: the inode's number */
 };
 
+/* An entry made or removed beside the path is durable afterwards. 0 or an errno. */
+int medium_sync_directory(const char *path);
+
 /* The real one. fd is the HDF5 file's, locked by the caller, and stays the caller's; the journal is `<path>-journal`.
  * Takes an exclusive flock on the journal, too: ERR_CONFLICT (REASON_FILE_IN_USE). */
 enum err medium_open_posix(struct op *op, int fd, const char *path, bool writable,

@@ -125,9 +125,8 @@ static int posix_set_mtime(struct medium *medium, int64_t seconds) {
     return 0;
 }
 
-/* The directory of both files: an entry made or removed there is durable afterwards. */
-static int sync_directory(const struct posix_medium *posix) {
-    char *directory = strdup(posix->journal_path);
+int medium_sync_directory(const char *path) {
+    char *directory = strdup(path);
     if (!directory) {
         return ENOMEM;
     }
@@ -162,7 +161,7 @@ static int posix_open_journal(struct medium *medium, bool create) {
         result = flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
     }
     if (!result && create) {
-        result = sync_directory(posix);
+        result = medium_sync_directory(posix->journal_path);
     }
     if (result) {
         close(fd);
@@ -198,7 +197,7 @@ static int posix_remove_journal(struct medium *medium) {
     if (unlink(posix->journal_path) != 0 && errno != ENOENT) {
         return errno;
     }
-    return sync_directory(posix);
+    return medium_sync_directory(posix->journal_path);
 }
 
 static int posix_set_journal_aside(struct medium *medium) {
