@@ -136,6 +136,17 @@ enum err pool_peek_meta(struct pool *pool, const struct id *id, struct meta *ret
     return fence_is_settling(&pool->fences, id) ? ERR_AGAIN : pool->ops->peek_meta(pool, id, ret_meta);
 }
 
+bool pool_peek_absent(struct pool *pool, const struct id *id) {
+    struct meta meta;
+    enum err err = pool_peek_meta(pool, id, &meta);
+    if (err == OK) {
+        meta_fini(&meta);
+    } else if (err == ERR_NOT_FOUND) {
+        POOL_COUNT(pool, misses);
+    }
+    return err == ERR_NOT_FOUND;
+}
+
 enum err pool_open_reader_unfenced(struct pool *pool, struct op *op, const struct id *id,
                                    const struct read_options *options, struct reader **ret_reader) {
     static const struct read_options whole = {.offset = 0, .length = UINT64_MAX};

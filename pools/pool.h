@@ -96,6 +96,7 @@ struct reader_ops {
 struct reader {
     const struct reader_ops *ops;
     struct meta meta; /* of the whole entry, set at open; the backend's close calls meta_fini */
+    bool at_hand;     /* the body came with the open: `read` waits for nothing */
 };
 
 /* ---- writers ---- */
@@ -231,6 +232,8 @@ DEFINE_AUTO(struct pool, pool_unref)
 /* ERR_AGAIN also when the kind has no peek, and while a fill of the key settles: what it brings may replace what is there. */
 enum err pool_peek(struct pool *pool, const struct id *id, struct entry **ret_entry) MUST_USE;
 enum err pool_peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) MUST_USE;
+/* Whether that says that the pool does not have the entry: then it counts as a miss. */
+bool pool_peek_absent(struct pool *pool, const struct id *id);
 /* Each of these first waits (bounded) for a settling fill of the key, except pool_open_reader_unfenced, which the
  * flight that raised the fence itself uses. options NULL = all of it. */
 enum err pool_open_reader(struct pool *pool, struct op *op, const struct id *id,

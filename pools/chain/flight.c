@@ -150,8 +150,8 @@ static struct flight *begin_source(struct flight *flight, struct reader *take_re
         return NULL;
     }
     mutex_unlock(&flights->mutex);
-    /* A small body from a disk is sooner read than handed to another thread. */
-    bool here = !flight->pool->capabilities.remote &&
+    /* A small body from a disk, or one that came with the open, is sooner read than handed to another thread. */
+    bool here = (take_reader->at_hand || !flight->pool->capabilities.remote) &&
                 take_reader->meta.size_bytes <= flights->limits.entry_most_bytes;
     struct stream *stream = NULL;
     enum err err =
@@ -253,6 +253,17 @@ static void walk(struct flight *flight, enum lane lane) {
     }
 }
 
+/* The beginning of a walk, on the thread of its first reader, which may be a poll thread: down to the first tier that cannot tell from memory
+ * that it has nothing. That one's strand goes on. Nobody else wakes the strand of a flight that has not looked yet. */
+static void begin_walk(struct flight *flight) {
+    while (flight && !flight->refresh && pool_peek_absent(flight->pool, &flight->id)) {
+        flight = step_down(flight, ERR_NOT_FOUND);
+    }
+    if (flight) {
+        strand_wake(&flight->strand);
+    }
+}
+
 void flight_step(struct strand *strand) {
     struct flight *flight = CONTAINER_OF(strand, struct flight, strand);
     mutex_lock(&flight->flights->mutex);
@@ -293,11 +304,11 @@ enum err flight_enter(struct flights *flights, struct op *op, struct tiers *tier
             flight_want_copy_locked(flight);
         }
         flight_add_waiter_locked(flight, ticket);
-        if (!ticket->collapsed) {
-            strand_wake(&flight->strand);
-        }
     }
     mutex_unlock(&flights->mutex);
+    if (!err && !ticket->collapsed) {
+        begin_walk(flight); /* the ticket holds it */
+    }
     return err;
 }
 

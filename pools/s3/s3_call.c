@@ -164,9 +164,11 @@ static enum err open_exchange(struct s3_pool *s3, struct op *op, const struct s3
 
 /* Reads the whole body into `body`, at most its maximum. */
 static enum err collect(struct op *op, struct http_exchange *exchange, struct buf *body) {
+    uint64_t length = http_exchange_length(exchange);
+    size_t most = length && length < COLLECT_PIECE_BYTES ? (size_t)length : COLLECT_PIECE_BYTES;
     for (;;) {
         size_t room = body->max_bytes - body->size;
-        size_t piece = room < COLLECT_PIECE_BYTES ? room : COLLECT_PIECE_BYTES;
+        size_t piece = room < most ? room : most;
         char *space = NULL;
         if (room == 0) {
             char extra;

@@ -130,6 +130,7 @@ enum err s3_open_reader(struct pool *pool, struct op *op, const struct id *id,
     reader->expected_bytes = http_exchange_length(reader->answer.exchange);
     if (reader->answer.collected) {
         reader->expected_bytes = reader->answer.body.size;
+        reader->reader.at_hand = true;
     }
     *ret_reader = &reader->reader;
     return OK;

@@ -171,11 +171,13 @@ static enum err fake_stat(struct pool *pool, struct op *op, const struct id *id,
     return stored ? OK : op_fail(op, REASON_ENTRY_NOT_FOUND, "absent");
 }
 
+/* What an open would wait for or fail at, a peek cannot tell. */
 static enum err fake_peek(struct pool *pool, const struct id *id, struct entry **ret_entry) {
     struct fake *fake = fake_of(pool);
     mutex_lock(&fake->mutex);
     struct stored *stored = *find_locked(fake, id->text);
-    bool refuses = fake->refuses_peeks;
+    bool refuses = fake->refuses_peeks || fake->open_failures || fake->gates[FAKE_GATE_OPEN].closed ||
+                   pool->capabilities.remote;
     if (stored && !refuses) {
         *ret_entry = entry_ref(stored->entry);
     }
