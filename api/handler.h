@@ -80,6 +80,9 @@ struct request {
     struct op op;
     struct waker waker;   /* wakes this request's run / body source */
     struct buf json_body; /* filled by request_collect_body */
+    /* Set by a peek: what the poll thread runs in place of the lane's run, after the peek and after every wake. It never blocks and pulls no
+     * body; API_LANE gives the request to its lane for good. NULL = straight to the lane */
+    enum api_step (*run_now)(struct request *request, struct response *response);
     /* Set by a peek: the lane may have to wait for this remote pool of the chain. Only compared: it may be gone by then. */
     const struct pool *reaches_out;
     void *kept; /* the handler's own state between calls; gone after api_finish */
@@ -184,6 +187,8 @@ enum api_step api_route(struct request *request, struct response *response, cons
 /* Peek; API_LANE when the route has none. Only after api_route gave API_LANE. */
 enum api_step api_peek(struct request *request, struct response *response);
 enum api_step api_run(struct request *request, struct response *response);
+/* request->run_now, which is NULL after API_LANE. */
+enum api_step api_run_now(struct request *request, struct response *response);
 enum lane api_lane(const struct request *request);
 /* The share of that lane (executor.h): the remote pool's that may keep the request waiting, else nobody's. */
 const void *api_share(const struct request *request);

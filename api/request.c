@@ -77,6 +77,7 @@ void request_init(struct request *request, const struct request_io *io, struct a
     op_init(&request->op, request_id, 0);
     request->waker = waker;
     buf_init(&request->json_body, 0);
+    request->run_now = NULL;
     request->reaches_out = NULL;
     request->kept = NULL;
     request->kept_free = NULL;
@@ -160,6 +161,15 @@ enum api_step api_peek(struct request *request, struct response *response) {
     }
     enum api_step step = request->route->peek(request, response);
     MUST(step != API_DONE || response->body_kind != BODY_SOURCE); /* pulling is a lane's work */
+    return finish_answer(request, response, step);
+}
+
+enum api_step api_run_now(struct request *request, struct response *response) {
+    enum api_step step = request->run_now(request, response);
+    if (step == API_LANE) {
+        request->run_now = NULL;
+    }
+    MUST(step != API_DONE || response->body_kind != BODY_SOURCE);
     return finish_answer(request, response, step);
 }
 

@@ -2,7 +2,7 @@
  *
  * GET   peek: an entry that the pool has at hand is answered on the poll thread, and the server may keep
  *       the finished answer. run: a chain_read is started once, kept with the request and polled after
- *       every wake; its body is handed on whole when it is in memory, else pulled piece by piece. One range of bytes is a
+ *       every wake, by the poll thread itself (run_now) as long as only a store is waited for; its body is handed on whole when it is in memory, else pulled piece by piece. One range of bytes is a
  *       part of either.
  */
 #include "api/api.h"
@@ -77,6 +77,8 @@ static bool asks_past(const struct request *request, const struct entry *entry) 
     return directives.no_cache;
 }
 
+static enum api_step get_now(struct request *request, struct response *response);
+
 enum api_step res_entry_get_peek(struct request *request, struct response *response) {
     struct id id;
     enum err err = entry_id(request, &id);
@@ -91,6 +93,7 @@ enum api_step res_entry_get_peek(struct request *request, struct response *respo
         return answer_hit(request, response, is_plain, &entry);
     }
     request->reaches_out = may_reach_out(request);
+    request->run_now = get_now;
     return API_LANE;
 }
 
@@ -205,19 +208,45 @@ static enum api_step answer_read(struct request *request, struct response *respo
     return API_DONE;
 }
 
+/* The read that is kept with the request; begun when there is none. */
+static enum err kept_read(struct request *request, const struct cache_directives *directives,
+                          struct chain_read **ret_read) {
+    *ret_read = request->kept;
+    enum err err = *ret_read ? OK : start_read(request, directives, ret_read);
+    if (!err && !request->kept) {
+        request_keep(request, *ret_read, close_kept_read);
+    }
+    return err;
+}
+
+/* A cold read that waits for a store alone: begun and answered without a lane. */
+static enum api_step get_now(struct request *request, struct response *response) {
+    struct cache_directives directives;
+    headers_cache_control(request->io->header(request, "Cache-Control"), &directives);
+    struct chain_read *read = NULL;
+    enum err err = kept_read(request, &directives, &read);
+    if (err) {
+        return problem_done(request, response, err);
+    }
+    bool needs_lane = false;
+    err = chain_read_poll_now(read, &request->op, &needs_lane);
+    if (err == ERR_AGAIN) {
+        return needs_lane ? API_LANE : API_WAIT;
+    }
+    return err ? answer_failed_read(request, response, read, &directives, err)
+               : answer_read(request, response, read, &directives);
+}
+
 enum api_step res_entry_get(struct request *request, struct response *response) {
     struct cache_directives directives;
     headers_cache_control(request->io->header(request, "Cache-Control"), &directives);
-    struct chain_read *read = request->kept;
-    if (!read) {
-        enum err err = start_read(request, &directives, &read);
-        if (err) {
-            return problem_done(request, response, err);
-        }
-        request_keep(request, read, close_kept_read);
+    struct chain_read *read = NULL;
+    enum err err = kept_read(request, &directives, &read);
+    if (err) {
+        return problem_done(request, response, err);
     }
     for (;;) {
-        enum err err = chain_read_poll(read, &request->op);
+        err = chain_read_poll(read, &request->op);
         if (err) {
             return err == ERR_AGAIN ? API_WAIT
                                     : answer_failed_read(request, response, read, &directives, err);

@@ -311,6 +311,9 @@ void exchange_on_completed(void *context, struct MHD_Connection *connection, voi
 
     mutex_lock(&exchange->mutex);
     exchange->open = false;
+    if (exchange->work == WORK_DUE) {
+        exchange->work = WORK_IDLE; /* this thread does not come to it any more */
+    }
     bool lane_has_it = exchange->work != WORK_IDLE;
     if (!lane_has_it && !is_settled(exchange)) {
         exchange_schedule(exchange);

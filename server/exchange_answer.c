@@ -208,6 +208,9 @@ enum MHD_Result exchange_queue(struct exchange *exchange) {
 
 enum MHD_Result exchange_queue_or_park(struct exchange *exchange) {
     mutex_lock(&exchange->mutex);
+    while (exchange->work == WORK_DUE && !exchanges_are_hurrying(exchange->set)) {
+        exchange_run_now_locked(exchange);
+    }
     bool answered = exchange->answered;
     bool may_park = !answered && !exchanges_are_hurrying(exchange->set);
     if (may_park) {

@@ -1,4 +1,5 @@
-/* exchange_lane.c - what lanes do for an exchange: run its handler, pump its pulled body, finish it. See exchange_parts.h.
+/* exchange_lane.c - what lanes do for an exchange: run its handler, pump its pulled body, finish it; and what the poll thread runs of a handler
+ * in a lane's place. See exchange_parts.h.
  *
  * One task per exchange does all three, in this order of precedence: the client is gone -> finish; no answer yet -> run the
  * handler; a source is open -> pump. No run holds its thread for the client: a full pipe ends it, and the poll thread schedules
@@ -38,6 +39,7 @@ void exchange_schedule(struct exchange *exchange) {
     case WORK_RUNNING:
         exchange->work = WORK_AGAIN;
         break;
+    case WORK_DUE:
     case WORK_QUEUED:
     case WORK_AGAIN:
         break;
@@ -48,7 +50,12 @@ void exchange_wake(void *context) {
     struct exchange *exchange = context;
     MUST(exchange->magic == EXCHANGE_MAGIC);
     mutex_lock(&exchange->mutex);
-    exchange_schedule(exchange);
+    if (exchange->work == WORK_IDLE && !exchange->answered && exchange->request.run_now) {
+        exchange->work = WORK_DUE;
+        exchange_unpark(exchange);
+    } else {
+        exchange_schedule(exchange);
+    }
     mutex_unlock(&exchange->mutex);
 }
 
@@ -222,6 +229,29 @@ static void run_handler(struct exchange *exchange) {
     }
 }
 
+void exchange_run_now_locked(struct exchange *exchange) {
+    MUST(exchange->work == WORK_DUE);
+    exchange->work = WORK_RUNNING;
+    mutex_unlock(&exchange->mutex);
+    exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+    enum api_step step = api_run_now(&exchange->request, &exchange->response);
+    mutex_lock(&exchange->mutex);
+    bool again = exchange->work == WORK_AGAIN;
+    exchange->work = WORK_IDLE;
+    switch (step) {
+    case API_DONE:
+        exchange->answered = true;
+        break;
+    case API_LANE:
+        exchange_schedule(exchange);
+        break;
+    case API_WAIT:
+        exchange->queued_ns = 0;
+        exchange->work = again ? WORK_DUE : WORK_IDLE;
+        break;
+    }
+}
+
 /* The library does not look at a parked connection, so a client that has left is not seen before the answer is sent: where a store hangs, the
  * requests of the departed would be worked off one after the other. Looked at once, before the first run. Mutex held. */
 static bool client_has_left_locked(struct exchange *exchange) {
@@ -297,7 +327,11 @@ bool exchange_start_lane(struct exchange *exchange) {
     mutex_lock(&exchange->mutex);
     exchange->queued_ns = exchange->screened.has_body ? 0 : clock_now_ns();
     exchange->on_lane = true;
-    exchange_schedule(exchange);
+    if (request->run_now) {
+        exchange->work = WORK_DUE;
+    } else {
+        exchange_schedule(exchange);
+    }
     mutex_unlock(&exchange->mutex);
     return true;
 }

@@ -22,13 +22,14 @@
  * The library's completed callback ends the exchange in whatever state it is.
  *
  * Work (under the mutex) says whether a lane has the exchange: IDLE, QUEUED, RUNNING, or AGAIN (woken while it ran: it will
- * run once more). A lane touches request, response and the consumer end of `in` and producer end of `out` only while RUNNING. The
- * poll thread takes RUNNING itself for a read of the source that does not wait (reads_now), when the pipe is empty: bytes in the
+ * run once more). A lane touches request, response and the consumer end of `in` and producer end of `out` only while RUNNING. DUE: the
+ * handler's next step never blocks (request.run_now), so the poll thread is to take it, RUNNING, before it parks; a wake of such an exchange
+ * goes straight to the poll thread. The poll thread takes RUNNING also for a read of the source that does not wait (reads_now), when the pipe is empty: bytes in the
  * page cache then go from there to the library's buffer, past pipe and lane. A body that can be had as memory is sent from
  * there (mapped): nobody pulls it, and its source is closed on a lane when the library has ended the request. The
  * poll thread touches request and response only before the exchange first goes to a lane and after `answered`.
  *
- * Lifetime: the library's side is `open`; a lane's side is work != IDLE. Whoever ends last frees. A lane that finds the library's side
+ * Lifetime: the library's side is `open`; a lane's side is work > DUE. Whoever ends last frees. A lane that finds the library's side
  * over keeps work as it is until it has freed: a wake may come as long as the handler's subscriptions stand, and must queue nothing.
  * When the client vanishes while
  * a lane has the exchange, the lane finishes it; when handler state is left over from a lane, finishing it may block and is sent to
@@ -60,7 +61,7 @@ enum exchange_state {
     EXCHANGE_ANSWER
 };
 
-enum exchange_work { WORK_IDLE, WORK_QUEUED, WORK_RUNNING, WORK_AGAIN };
+enum exchange_work { WORK_IDLE, WORK_DUE, WORK_QUEUED, WORK_RUNNING, WORK_AGAIN };
 
 #define METHOD_TEXT_BYTES 32 /* a longer method is unknown anyway: cut */
 
@@ -128,7 +129,7 @@ struct exchange {
     struct mutex mutex;
     struct task task;
     enum lane lane;     /* set when it first goes to a lane */
-    uint64_t queued_ns; /* when that was; 0 from its first run on */
+    uint64_t queued_ns; /* when that was; 0 from its first run or its first wait on */
     enum exchange_work work;
     bool open;
     bool on_lane; /* was given to a lane at least once */
@@ -200,6 +201,8 @@ bool exchange_start_lane(struct exchange *exchange);
 void exchange_schedule(struct exchange *exchange);
 /* A struct waker's function. */
 void exchange_wake(void *exchange);
+/* DUE, mutex held (let go meanwhile): the poll thread runs the handler. */
+void exchange_run_now_locked(struct exchange *exchange);
 /* Mutex held. */
 void exchange_unpark(struct exchange *exchange);
 /* Releases response and handler state; once. */

@@ -32,7 +32,7 @@ static void reset_reports(struct chain_read *read) {
     }
 }
 
-static enum err enter(struct chain_read *read, struct op *op, bool create) {
+enum err chain_read_enter(struct chain_read *read, struct op *op, bool create) {
     read->ticket = (struct flight_ticket){.waker = read->waker};
     struct flight_ask ask = {.wants_copy = read->wants_copy, .create = create, .refresh = read->refresh};
     enum err err = flight_enter(read->flights, op, read->tiers, &read->id, &ask, &read->ticket);
@@ -69,7 +69,7 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
     if (!read->is_alone && !read->wants_part) {
         /* A remote head is never looked at from here: its flight does that, once for all readers. */
         bool create = tiers->tier[0].pool->capabilities.remote || read->refresh;
-        err = enter(read, op, create);
+        err = chain_read_enter(read, op, create);
         if (err && create) {
             goto fail;
         }
@@ -198,7 +198,7 @@ static enum err begin(struct chain_read *read, struct op *op) {
     }
     err = op_check(op); /* the client's own end is no failure of the tier */
     if (!err) {
-        err = enter(read, op, true);
+        err = chain_read_enter(read, op, true);
     }
     return err ? chain_read_fail(read, op, err) : OK;
 }
@@ -216,7 +216,7 @@ static void take_stream(struct chain_read *read, struct stream *take_stream) {
     read->state = READ_READY;
 }
 
-static enum err take_answer(struct chain_read *read, struct op *op, struct flight_answer *answer) {
+enum err chain_read_take_answer(struct chain_read *read, struct op *op, struct flight_answer *answer) {
     flight_report(read->flights, &read->ticket, read->reports, read->tiers->count);
     flight_leave(read->flights, &read->ticket);
     switch (answer->kind) {
@@ -258,7 +258,7 @@ enum err chain_read_poll(struct chain_read *read, struct op *op) {
         case READ_WAITING:
             err = flight_poll(read->flights, &read->ticket, &answer);
             if (!err) {
-                err = take_answer(read, op, &answer);
+                err = chain_read_take_answer(read, op, &answer);
             } else if ((own_end = op_check(op)) != OK) {
                 err = chain_read_fail(read, op, own_end); /* each waiter keeps its own deadline */
             }

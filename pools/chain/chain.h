@@ -82,6 +82,10 @@ enum err chain_read_start(struct flights *flights, struct op *op, struct tiers *
  * lanes only. */
 enum err chain_read_poll(struct chain_read *read, struct op *op) MUST_USE;
 
+/* The same on a poll thread, as far as nothing of it has to wait for storage: OK only with a whole entry (chain_read_entry). With ERR_AGAIN,
+ * *ret_needs_lane tells that the waker will not fire: chain_read_poll on a lane goes on. */
+enum err chain_read_poll_now(struct chain_read *read, struct op *op, bool *ret_needs_lane) MUST_USE;
+
 /* After OK. */
 const struct meta *chain_read_meta(const struct chain_read *read);
 /* The whole body when it is complete in memory, else NULL; borrowed. */

@@ -1,4 +1,5 @@
-/* chain_read.h - one client's read as data. Inside chain.c (the walk and the answer) and chain_part.c (parts) only; chain.c has the states. */
+/* chain_read.h - one client's read as data. Inside chain.c (the walk and the answer), chain_now.c (what of it needs no lane) and chain_part.c
+ * (parts) only; chain.c has the states. */
 #ifndef POOLS_CHAIN_CHAIN_READ_H
 #define POOLS_CHAIN_CHAIN_READ_H
 
@@ -42,6 +43,10 @@ bool chain_read_place(struct chain_read *read, struct op *op);
 enum err chain_stat_tier(struct op *op, struct pool *pool, const struct id *id, struct meta *ret_meta);
 /* chain.c: whether a refresh asks on although this tier has the entry. The last tier's is served whatever its flag says. */
 bool chain_read_passes_over(const struct chain_read *read, unsigned tier, const struct meta *meta);
+/* chain.c: joins tier 0's flight, or creates it when asked to; state WAITING. Errors as those of flight_enter. */
+enum err chain_read_enter(struct chain_read *read, struct op *op, bool create);
+/* chain.c: what the flight answered, taken over; state READY or FAILED. Blocks on local storage only when it is DIRECT. */
+enum err chain_read_take_answer(struct chain_read *read, struct op *op, struct flight_answer *answer);
 /* chain.c: state FAILED; returns err, which is recorded in op. */
 enum err chain_read_fail(struct chain_read *read, struct op *op, enum err err);
 

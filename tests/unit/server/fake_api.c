@@ -193,6 +193,7 @@ enum api_step api_peek(struct request *request, struct response *response) {
         }
         return API_DONE;
     }
+    fake_begin_here(request);
     return API_LANE;
 }
 
@@ -331,7 +332,7 @@ enum api_step api_run(struct request *request, struct response *response) {
         buf_init(&kept->body, 1 << 24);
         request_keep(request, kept, free_kept);
     }
-    if (is_path(request, "/lane")) {
+    if (is_path(request, "/lane") || is_path(request, "/here-lane") || is_path(request, "/here-gate-lane")) {
         const char *joined = request->io->header(request, "X-List");
         return answer_text(response, 200, joined ? joined : "from a lane");
     }

@@ -18,6 +18,8 @@
  *   /broken/N   like source, but fails in the middle; /brokenstream/N of unknown length
  *   /nudged/N   like source, but every second read says "again" and waits for a nudge; its close comes with a last wake
  *   /304        not modified, 1234 bytes long; /304-endless of unknown length
+ *   /here       the poll thread's run waits until the gate is opened, then answers
+ *   /here-lane  the poll thread's run leaves it to the lane, which answers; /here-gate-lane after it has waited at the gate
  *   anything else is 404
  */
 #ifndef FAKE_API_H
@@ -29,6 +31,8 @@
 #include <stddef.h>
 
 void fake_setup(void);
+/* The part of api_peek for /here... (fake_here.c). */
+void fake_begin_here(struct request *request);
 void fake_teardown(void);
 /* Wakes all who wait at the gate and lets everybody through from now on. */
 void fake_open_gate(void);

@@ -48,6 +48,36 @@ START_TEST(pipelined_requests_are_answered_in_order) {
 }
 END_TEST
 
+START_TEST(a_handler_that_never_blocks_runs_on_the_poll_thread) {
+    enum { EACH = 8 };
+    static const char *const requests[] = {GET("/here"), GET("/here-gate-lane")};
+    static const char *const bodies[] = {"here", "from a lane"};
+    int fds[2 * EACH];
+    expect(GET("/here-lane"), 200, "from a lane");
+    for (unsigned i = 0; i < 2 * EACH; i++) {
+        fds[i] = client_connect(&house);
+        client_send(fds[i], requests[i % 2]);
+    }
+    fake_await_at_gate(2 * EACH);
+    fake_nudge(); /* for nothing: they wait on */
+    fake_open_gate();
+    for (unsigned i = 0; i < 2 * EACH; i++) {
+        struct answer answer = client_receive(fds[i], false);
+        ck_assert_uint_eq(answer.status, 200);
+        ck_assert_str_eq(answer.body, bodies[i % 2]);
+        answer_free(&answer);
+        client_send(fds[i], GET("/here") GET("/text")); /* the gate is open now */
+        for (unsigned j = 0; j < 2; j++) {
+            answer = client_receive(fds[i], false);
+            ck_assert_str_eq(answer.body, j ? "hello" : "here");
+            answer_free(&answer);
+        }
+        close(fds[i]);
+    }
+    ck_assert_uint_eq(fake_await_all_finished(1 + 2 * EACH * 3), 1 + 2 * EACH * 3);
+}
+END_TEST
+
 START_TEST(a_body_at_hand_is_read_past_the_lane) {
     int fd = client_connect(&house);
     client_send(fd, GET("/near/3000000") GET("/near/1") GET("/near/400000") GET("/text"));
@@ -323,6 +353,7 @@ int main(void) {
     tcase_add_test(usual, peek_and_lane_answer);
     tcase_add_test(usual, one_connection_serves_many_requests);
     tcase_add_test(usual, pipelined_requests_are_answered_in_order);
+    tcase_add_test(usual, a_handler_that_never_blocks_runs_on_the_poll_thread);
     tcase_add_test(usual, a_body_at_hand_is_read_past_the_lane);
     tcase_add_test(usual, a_body_lent_as_memory_is_sent_from_there);
     tcase_add_test(usual, list_fields_are_joined_on_lanes);

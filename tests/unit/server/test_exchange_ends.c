@@ -261,7 +261,8 @@ START_TEST(stopping_resumes_what_is_parked) {
     int fds[12];
     for (int i = 0; i < 12; i++) {
         fds[i] = client_connect(&house);
-        client_send(fds[i], i % 3 == 0   ? GET("/gate")
+        client_send(fds[i], i % 6 == 0   ? GET("/gate")
+                            : i % 3 == 0 ? GET("/here")
                             : i % 3 == 1 ? GET("/stuck/900000")
                                          : GET("/source/90000000"));
     }

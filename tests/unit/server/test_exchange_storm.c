@@ -68,12 +68,39 @@ START_TEST(resets_while_another_thread_wakes) {
 }
 END_TEST
 
+/* A wake brings them back to the poll thread, which does not know yet that nobody is there. */
+START_TEST(resets_of_what_the_poll_thread_runs) {
+    enum { ROUNDS = 8 };
+    house_start(&house, &(struct house_options){.poll_threads = 2});
+    atomic_store(&over, false);
+    pthread_t nudger;
+    ck_assert_int_eq(pthread_create(&nudger, NULL, nudge_main, NULL), 0);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        int fds[AT_ONCE];
+        for (unsigned i = 0; i < AT_ONCE; i++) {
+            fds[i] = client_connect(&house);
+            client_send(fds[i], i % 2 ? GET("/here") : GET("/here-gate-lane"));
+        }
+        fake_await_at_gate(round * AT_ONCE);
+        for (unsigned i = 0; i < AT_ONCE; i++) {
+            vanish(fds[i]);
+        }
+    }
+    fake_open_gate();
+    ck_assert_uint_eq(fake_await_all_finished(ROUNDS * AT_ONCE), ROUNDS * AT_ONCE);
+    atomic_store(&over, true);
+    pthread_join(nudger, NULL);
+    house_stop(&house);
+}
+END_TEST
+
 int main(void) {
     hash_setup();
     Suite *suite = suite_create("exchange storm");
     TCase *tests = tcase_create("storm");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, resets_while_another_thread_wakes);
+    tcase_add_test(tests, resets_of_what_the_poll_thread_runs);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

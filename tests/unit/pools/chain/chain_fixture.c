@@ -138,6 +138,17 @@ enum err client_wait(struct client *client) {
     return err;
 }
 
+enum err client_wait_now(struct client *client) {
+    for (;;) {
+        bool needs_lane = false;
+        enum err err = chain_read_poll_now(client->read, &client->op, &needs_lane);
+        if (err != ERR_AGAIN || needs_lane) {
+            return err;
+        }
+        wait_for_wake(client);
+    }
+}
+
 enum err client_next(struct client *client, void *ret_bytes, size_t cap, size_t *ret_count) {
     enum err err;
     while ((err = chain_read_next(client->read, &client->op, ret_bytes, cap, ret_count)) == ERR_AGAIN) {

@@ -52,6 +52,8 @@ void client_begin(struct client *client, struct fixture *fixture, struct tiers *
 enum err client_poll(struct client *client);
 /* Polls until there is an answer. */
 enum err client_wait(struct client *client);
+/* The same as a poll thread does it; ERR_AGAIN when a lane has to go on. */
+enum err client_wait_now(struct client *client);
 /* client_wait, then the whole body; on a failure in the middle body_bytes tells how far it came. */
 enum err client_finish(struct client *client);
 /* The next piece, waiting for it; *ret_count 0 at the end. */
