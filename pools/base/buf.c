@@ -69,22 +69,28 @@ enum err buf_append_text(struct buf *buf, const char *text) {
     return buf_append(buf, text, strlen(text));
 }
 
+/* Printed where there is room already, which mostly is enough: to count first costs more than to print. */
 enum err buf_printf(struct buf *buf, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    if (length < 0) {
-        return ERR_INTERNAL;
-    }
     char *space = NULL;
-    enum err err = buf_reserve(buf, (size_t)length, &space);
+    enum err err = buf_reserve(buf, 0, &space);
     if (err) {
         return err;
     }
+    size_t room = buf->capacity - buf->size;
+    va_list arguments;
     va_start(arguments, format);
-    vsnprintf(space, (size_t)length + 1, format, arguments);
+    int length = vsnprintf(space, room, format, arguments);
     va_end(arguments);
+    if (length < 0 || (size_t)length >= room || (size_t)length > buf->max_bytes - buf->size) {
+        *space = '\0'; /* all of it or nothing */
+        err = length < 0 ? ERR_INTERNAL : buf_reserve(buf, (size_t)length, &space);
+        if (err) {
+            return err;
+        }
+        va_start(arguments, format);
+        vsnprintf(space, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+    }
     buf_commit(buf, (size_t)length);
     return OK;
 }

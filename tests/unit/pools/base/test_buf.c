@@ -28,6 +28,12 @@ START_TEST(grows_without_losing_bytes) {
     }
     ck_assert_uint_eq(buf.size, 100000);
     ck_assert_mem_eq(buf.data + 5 * 12345, "12345", 5);
+    for (unsigned bytes = 0; bytes < 600; bytes++) { /* around the room that a new one has */
+        buf_fini(&buf);
+        ck_assert_int_eq(buf_printf(&buf, "%0*d!", bytes, 0), OK);
+        ck_assert_uint_eq(buf.size, (bytes ? bytes : 1) + 1);
+        ck_assert_str_eq(buf.data + buf.size - 2, "0!");
+    }
     buf_fini(&buf);
 }
 END_TEST
