@@ -1,10 +1,11 @@
 /* sigv4.c - canonical request, string to sign, signing key, signature: in this order, top to bottom.
  *
- * Pure; any thread. Derived keys are wiped before return. The format is that of the AWS documentation
+ * Pure; any thread. What the signing key is derived through is wiped before return. The format is that of the AWS documentation
  * "Signature Version 4 signing process"; traps it has are named where they are handled.
  */
 #include "pools/object_store/sigv4.h"
 
+#include "pools/base/digest.h"
 #include "pools/base/percent.h"
 
 #include <sodium.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define HEX_BYTES (2 * crypto_hash_sha256_BYTES + 1)
+#define HEX_BYTES SHA256_HEX_BYTES
 
 void sigv4_date(int64_t wall_ms, char ret_text[SIGV4_DATE_BYTES]) {
     time_t seconds = (time_t)(wall_ms / 1000);
@@ -187,7 +188,10 @@ static void hmac(const uint8_t *key, size_t key_bytes, const char *text, size_t 
 }
 
 static enum err signing_key(const struct sigv4_credentials *credentials, const char *day,
-                            uint8_t ret_key[crypto_auth_hmacsha256_BYTES]) {
+                            struct sigv4_key *key) {
+    if (strncmp(key->day, day, sizeof key->day - 1) == 0) {
+        return OK;
+    }
     size_t secret_bytes = strlen(credentials->secret_access_key);
     uint8_t *first = malloc(4 + secret_bytes);
     if (!first) {
@@ -195,19 +199,20 @@ static enum err signing_key(const struct sigv4_credentials *credentials, const c
     }
     memcpy(first, "AWS4", 4);
     memcpy(first + 4, credentials->secret_access_key, secret_bytes);
-    uint8_t key[crypto_auth_hmacsha256_BYTES];
-    hmac(first, 4 + secret_bytes, day, 8, key);
-    hmac(key, sizeof key, credentials->region, strlen(credentials->region), ret_key);
-    hmac(ret_key, sizeof key, credentials->service, strlen(credentials->service), key);
-    hmac(key, sizeof key, "aws4_request", 12, ret_key);
+    uint8_t other[sizeof key->bytes];
+    hmac(first, 4 + secret_bytes, day, 8, other);
+    hmac(other, sizeof other, credentials->region, strlen(credentials->region), key->bytes);
+    hmac(key->bytes, sizeof other, credentials->service, strlen(credentials->service), other);
+    hmac(other, sizeof other, "aws4_request", 12, key->bytes);
+    memcpy(key->day, day, sizeof key->day - 1);
     sodium_memzero(first, 4 + secret_bytes);
-    sodium_memzero(key, sizeof key);
+    sodium_memzero(other, sizeof other);
     free(first);
     return OK;
 }
 
 enum err sigv4_authorization(struct buf *buf, const struct sigv4_credentials *credentials, const char *date,
-                             const struct sigv4_request *request) {
+                             const struct sigv4_request *request, struct sigv4_key *key) {
     AUTO(buf_fini) struct buf canonical;
     AUTO(buf_fini) struct buf names;
     AUTO(buf_fini) struct buf to_sign;
@@ -219,23 +224,21 @@ enum err sigv4_authorization(struct buf *buf, const struct sigv4_credentials *cr
     if (err != OK) {
         return err;
     }
-    uint8_t hash[crypto_hash_sha256_BYTES];
+    uint8_t hash[SHA256_BYTES];
     char hex[HEX_BYTES];
-    crypto_hash_sha256(hash, (const unsigned char *)canonical.data, canonical.size);
+    digest_sha256(canonical.data, canonical.size, hash);
     sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 
     AUTO(buf_fini) struct buf scope;
     buf_init(&scope, 1024);
     err = buf_printf(&scope, "%.8s/%s/%s/aws4_request", date, credentials->region, credentials->service);
     err = err == OK ? buf_printf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s\n%s", date, scope.data, hex) : err;
-    uint8_t key[crypto_auth_hmacsha256_BYTES];
     err = err == OK ? signing_key(credentials, date, key) : err;
     if (err != OK) {
         return err;
     }
     uint8_t signature[crypto_auth_hmacsha256_BYTES];
-    hmac(key, sizeof key, to_sign.data, to_sign.size, signature);
-    sodium_memzero(key, sizeof key);
+    hmac(key->bytes, sizeof key->bytes, to_sign.data, to_sign.size, signature);
     sodium_bin2hex(hex, sizeof hex, signature, sizeof signature);
     return buf_printf(buf, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s",
                       credentials->access_key_id, scope.data, names.size > 0 ? names.data : "", hex);

@@ -109,7 +109,17 @@ static enum err sign(struct s3_pool *s3, const struct s3_call *call, const char 
                                             .secret_access_key = s3->secret_access_key,
                                             .region = s3->region,
                                             .service = "s3"};
-    enum err err = sigv4_authorization(&fields->authorization, &credentials, fields->date, &request);
+    mutex_lock(&s3->mutex);
+    struct sigv4_key key = s3->signing_key;
+    mutex_unlock(&s3->mutex);
+    bool known = memcmp(key.day, fields->date, sizeof key.day - 1) == 0;
+    enum err err = sigv4_authorization(&fields->authorization, &credentials, fields->date, &request, &key);
+    if (!known && err == OK) {
+        mutex_lock(&s3->mutex);
+        s3->signing_key = key;
+        mutex_unlock(&s3->mutex);
+    }
+    explicit_bzero(&key, sizeof key);
     fields->field[n++] = (struct http_field){"Authorization", fields->authorization.data};
     fields->count = n;
     return err;

@@ -46,8 +46,10 @@ struct s3_pool {
     /* What the store turned out to be unable to do: create-only PUT. Set once. */
     atomic_bool no_create_only;
 
+    struct mutex mutex;           /* RANK_KIND */
+    struct sigv4_key signing_key; /* under the mutex */
+
     /* Health: from what calls met. reason is under the mutex. */
-    struct mutex mutex; /* RANK_KIND */
     atomic_bool down;
     char down_reason[OP_DETAIL_BYTES];
     atomic_bool foreign_known;

@@ -233,6 +233,7 @@ static void s3_free(struct s3_pool *s3) {
     http_client_free(s3->client);
     s3_journal_close(s3->journal);
     mutex_fini(&s3->mutex);
+    explicit_bzero(&s3->signing_key, sizeof s3->signing_key);
     s3->magic = 0;
     free(s3);
 }
