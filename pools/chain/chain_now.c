@@ -24,7 +24,8 @@ static bool leads_to_network(const struct chain_read *read) {
 }
 
 static bool may_begin(const struct chain_read *read) {
-    return !read->is_alone && !read->wants_part && !read->refresh && !read->beginnings && leads_to_network(read);
+    return !read->is_alone && !read->wants_part && !read->refresh && !read->beginnings &&
+           leads_to_network(read);
 }
 
 enum err chain_read_poll_now(struct chain_read *read, struct op *op, bool *ret_needs_lane) {

@@ -348,8 +348,8 @@ const struct answer *service_call(struct service *service, const struct call *ca
         answer->from_peek = step == API_DONE;
     }
     while (step != API_DONE) {
-        step = request->run_now ? api_run_now(request, &answer->response)
-                                : api_run(request, &answer->response);
+        step =
+            request->run_now ? api_run_now(request, &answer->response) : api_run(request, &answer->response);
         if (step == API_WAIT) {
             await_wake(client);
         }
