@@ -235,6 +235,9 @@ void exchange_run_now_locked(struct exchange *exchange) {
     mutex_unlock(&exchange->mutex);
     exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
     enum api_step step = api_run_now(&exchange->request, &exchange->response);
+    if (step == API_DONE) {
+        api_finish(&exchange->request); /* before the answer stands: no wake comes after it */
+    }
     mutex_lock(&exchange->mutex);
     bool again = exchange->work == WORK_AGAIN;
     exchange->work = WORK_IDLE;
