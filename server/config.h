@@ -15,7 +15,8 @@
 
 struct config_pool {
     char nickname[NICKNAME_BYTES];
-    unsigned line; /* of its table; 0 = in no file */
+    unsigned
+        path_line; /* of the option that names its file; of its table when that is left out; 0 = in no file */
     const struct pool_kind *kind;
     struct settings *settings; /* owned until taken */
 };

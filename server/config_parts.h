@@ -20,7 +20,7 @@ bool config_read_pools(const struct reading *reading, const struct toml_node *no
 bool config_add_alpha(const struct reading *reading);
 /* After the pools: syntax, known pools, no cycle. */
 bool config_read_chain(const struct reading *reading, const struct toml_node *node);
-/* At the end, when the data directory is known: no two pools may keep the same file. */
+/* At the end, when the data directory is known: no pool may keep a file of the daemon's or of another pool. */
 bool config_check_files(const struct reading *reading);
 
 #endif

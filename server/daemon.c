@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "pools/base/clock.h"
+#include "pools/base/data_dir.h"
 #include "pools/base/log.h"
 #include "server/address.h"
 #include "server/exchange.h"
@@ -90,7 +91,7 @@ static bool open_storage(struct daemon *daemon, struct complaint *error) {
     struct op op;
     op_init(&op, 0, 0);
     char spool[PATH_BYTES];
-    snprintf(spool, sizeof spool, "%s/spool", daemon->data_dir);
+    snprintf(spool, sizeof spool, "%s/" DATA_DIR_SPOOL, daemon->data_dir);
     if (state_open(&op, daemon->data_dir, &daemon->state) != OK ||
         spool_dir_open(&op, spool, number_of(daemon, "spool_max_bytes"), &daemon->spool_dir) != OK) {
         return fail(error, daemon->data_dir, op.fault.detail);
@@ -235,7 +236,7 @@ static bool start_listening(struct daemon *daemon, struct complaint *error) {
 static bool announce(struct daemon *daemon, struct complaint *error) {
     char path[PATH_BYTES];
     char text[ADDRESS_TEXT_BYTES + 1];
-    snprintf(path, sizeof path, "%s/listen", daemon->data_dir);
+    snprintf(path, sizeof path, "%s/" DATA_DIR_LISTEN, daemon->data_dir);
     snprintf(text, sizeof text, "%s\n", listener_authority(daemon->listener));
     int failure = text_file_write(path, text);
     if (failure) {
@@ -275,7 +276,7 @@ bool daemon_drain(struct daemon *daemon, uint64_t deadline_ns) {
 
 static void withdraw(const struct daemon *daemon) {
     char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/listen", daemon->data_dir);
+    snprintf(path, sizeof path, "%s/" DATA_DIR_LISTEN, daemon->data_dir);
     if (unlink(path) != 0) {
         log_line(LOG_WARNING, "daemon", "%s could not be removed", path);
     }

@@ -99,6 +99,9 @@ class Errors(ConfigCase):
         """By whatever name: what counts is the file."""
         (self.home / "data" / "folder").mkdir(parents=True)
         (self.home / "data" / "link").symlink_to("folder")
+        (self.home / "data" / "soon.h5").symlink_to("folder/there.h5")
+        (self.home / "data" / "folder" / "there.h5").symlink_to(self.home / "data" / "x.h5")
+        (self.home / "data" / "round.h5").symlink_to("round.h5")
         for first, second in (
             ('path = "x.h5"', 'path = "x.h5"'),
             ("", 'path = "a.h5"'),  # <nickname>.h5
@@ -106,13 +109,52 @@ class Errors(ConfigCase):
             ('path = "folder/x.h5"', 'path = "link/x.h5"'),
             ('path = "x.h5"', f'path = "{self.home}/data/x.h5"'),
             ('path = "no/such/x.h5"', 'path = "no/../no/./such/x.h5"'),
+            ('path = "x.h5"', 'path = "soon.h5"'),
+            ('path = "round.h5"', 'path = "folder/../round.h5"'),
         ):
             with self.subTest(first=first, second=second):
                 config = f'[pools.a]\nkind = "hdf5"\n{first}\n[pools.b]\nkind = "hdf5"\n{second}\n'
-                self.assert_refused(self.check(config), 4, ["pools.b", "path", "pools.a"])
+                self.assert_refused(self.check(config), 6, ["pools.b", "path", "pools.a"])
         config = '[pools.a]\nkind = "hdf5"\n[pools.b]\nkind = "hdf5"\npath = "folder/a.h5"\n'
         self.assertEqual(self.check(config).returncode, 0)
-        self.assertEqual(sorted(path.name for path in (self.home / "data").iterdir()), ["folder", "link"])
+        self.assertEqual(sorted(path.name for path in (self.home / "data").iterdir()), ["folder", "link", "round.h5", "soon.h5"])
+
+    def test_a_file_that_something_else_writes(self):
+        """An hdf5 pool in DATA/listen would lose what it acknowledged when the daemon writes its address there."""
+        data = self.home / "data"
+        (data / "spool").mkdir(parents=True)
+        (data / "listen").touch()
+        (data / "link.h5").symlink_to("listen")
+        (self.home / "elsewhere.h5").symlink_to("data/state.db")
+        (self.home / "same").symlink_to("data")
+        for path in (
+            *("listen", "listen.new", "lock", "state.key", "state.key.new", "state.db", "state.db-wal", "state.db-shm"),
+            *("./listen", "folder/../lock", str(data / "state.key"), "../same/state.db", "link.h5", "../elsewhere.h5"),
+            *("spool", "spool/x.h5", "./spool/deep/x.h5", "uploads/s3/x.h5", ".", "..//data", "lock/x.h5"),
+            *("x.h5-journal", "../x.h5-journal", "folder/x.hdf5-journal", ".x.h5.lailad-compact", "", "folder/"),
+        ):
+            with self.subTest(path=path):
+                config = f'[pools.a]\nkind = "hdf5"\n\npath = "{path}"\n'
+                self.assert_refused(self.check(config), 4, ["[pools.a] path must"])
+        for path in ("listen.h5", "lock.h5", "spool.h5", "state.db.h5", "listener", "folder/listen", "../listen", "x.nxs", "journal"):
+            with self.subTest(path=path):
+                self.assertEqual(self.check(f'[pools.a]\nkind = "hdf5"\npath = "{path}"\n').returncode, 0)
+
+    def test_no_file_in_the_data_directory_is_left_out(self):
+        """Whatever a daemon keeps there beside its pools' files is refused as a pool's file, also over HTTP."""
+        daemon = self.new_daemon(config='[pools.a]\nkind = "hdf5"\n' + S3)
+        with daemon.client() as client:
+            self.assert_status(client.put_entry("a", "x", b"x"), 201)
+            pool = {"bucket": "b", "region": "r", "endpoint": "http://127.0.0.1:9", "access_key_id": "k", "secret_access_key": "s"}
+            self.assert_status(client.post_json("/pools", {"nickname": "far", "kind": "s3", "config": pool}), 201)
+            kept = sorted(path.name for path in daemon.data.iterdir() if path.name != "a.h5")
+            self.assertLess({"listen", "lock", "spool", "state.db", "state.key", "a.h5-journal"}, set(kept))
+            for name in (*kept, "spool/x.h5", "uploads/x.h5"):
+                with self.subTest(name=name):
+                    done = self.check(f'[pools.b]\nkind = "hdf5"\npath = "{name}"\n', "--data-dir", str(daemon.data))
+                    self.assert_refused(done, 3, ["[pools.b] path must"])
+                    answer = client.post_json("/pools", {"nickname": "b", "kind": "hdf5", "config": {"path": name}})
+                    self.assertIn("path must", self.assert_problem(answer, 400, "invalid-config")["detail"])
 
     def test_a_bad_expression_in_the_chain(self):
         for text in ("alpha <<", "alpha < a", "alpha << a >> alpha"):
