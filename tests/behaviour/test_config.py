@@ -38,6 +38,7 @@ WRONG = {
     "choice_unknown": (S3 + 'addressing = "sideways"\n', 7, ["addressing", "path", "virtual"]),
     "s3_endpoint_of_another_scheme": (S3 + 'endpoint = "ftp://host"\n', 7, ["s3", "endpoint", "http"]),
     "s3_endpoint_without_host": (S3 + 'endpoint = "http://"\n', 7, ["endpoint"]),
+    "s3_endpoint_port_too_big": (S3 + 'endpoint = "http://host:99999"\n', 7, ["endpoint", "PORT"]),
     "s3_region_of_two_lines": (S3.replace('"r"', '"us\\r\\nX: y"'), 4, ["region"]),
     "s3_bucket_with_slash": (S3.replace('"b"', '"b/c"'), 3, ["bucket"]),
     "s3_secret_with_space": (S3.replace('"s"', '"s s"'), 6, ["secret_access_key"]),
