@@ -17,6 +17,11 @@ bool complain(struct complaint *complaint, const char *file, unsigned line, cons
     va_start(arguments, format);
     vsnprintf(complaint->text + at, sizeof complaint->text - at, format, arguments);
     va_end(arguments);
+    for (char *byte = complaint->text; *byte; byte++) {
+        if ((unsigned char)*byte < 0x20 || *byte == 0x7f) {
+            *byte = '?'; /* what was found may hold anything */
+        }
+    }
     return false;
 }
 

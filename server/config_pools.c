@@ -92,7 +92,8 @@ static bool set_fallbacks(const struct reading *reading, struct config_pool *poo
         op_init(&op, 0, 0);
         if (value && settings_set_text(pool->settings, &op, option->name, value)) {
             return complain(reading->complaint, reading->file, line, "[pools.%s] %s, from %s: %s",
-                            pool->nickname, option->name, option->fallback_secret, op.fault.detail);
+                            pool->nickname, option->name, option->fallback_secret,
+                            config_sentence(&op, option->name));
         }
     }
     return true;

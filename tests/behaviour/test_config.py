@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import shutil
+import socket
 import tempfile
 
 from harness import Case, Daemon, run_binary
@@ -19,6 +20,15 @@ WRONG = {
     "listen_without_port": ('listen = "127.0.0.1"\n', 1, ["listen"]),
     "listen_port_too_big": ('listen = "127.0.0.1:65536"\n', 1, ["listen"]),
     "listen_nonsense": ('listen = "here"\n', 1, ["listen"]),
+    "listen_beyond_loopback": ('\nlisten = "0.0.0.0:0"\n', 2, ["listen: 0.0.0.0:0", "--insecure"]),
+    "data_dir_is_empty": ('data_dir = ""\n', 1, ["data_dir: expected", "folder"]),
+    "data_dir_is_date": ("data_dir = 2020-01-01\n", 1, ["data_dir: expected a string"]),
+    "token_is_empty": ('token = ""\n', 1, ["token: expected one word"]),
+    "token_of_two_lines": ('token = "a\\nb"\n', 1, ["token: expected one word"]),
+    "token_file_is_empty": ('\ntoken_file = ""\n', 2, ["token_file: expected", "file"]),
+    "token_file_is_missing": ('\ntoken_file = "/nonexistent/t"\n', 2, ["token_file: /nonexistent/t: No such file"]),
+    "token_file_is_folder": ('token_file = "/"\n', 1, ["token_file: /: Is a directory"]),
+    "token_told_twice": ('token = "t"\n\ntoken_file = "/nonexistent/t"\n', 3, ["token_file:", "line 1", "only one of the two"]),
     "data_dir_is_number": ("data_dir = 7\n", 1, ["data_dir", "string"]),
     "chain_is_number": ("chain = 7\n", 1, ["chain"]),
     "chain_of_numbers": ('chain = ["alpha << a", 5]\n' + MEMORY, 1, ["chain"]),
@@ -32,6 +42,9 @@ WRONG = {
     "size_is_flag": (MEMORY + "max_bytes = true\n", 3, ["max_bytes"]),
     "size_is_nonsense": (MEMORY + 'max_bytes = "many"\n', 3, ["max_bytes", "many"]),
     "size_is_negative": (MEMORY + "max_bytes = -1\n", 3, ["max_bytes"]),
+    "size_is_fraction": (MEMORY + "max_bytes = 1.5\n", 3, ["[pools.a] max_bytes: expected a number of bytes"]),
+    "option_unknown_and_list": (MEMORY + "colour = []\n", 3, ["colour: unknown option"]),
+    "found_on_two_lines": (MEMORY + 'cache_control = "x\\r\\nA: b"\n', 3, ['(found "x??A: b")']),
     "size_has_bad_unit": (MEMORY + 'max_bytes = "5 parsecs"\n', 3, ["max_bytes"]),
     "count_is_text": (MEMORY + 'max_entries = "x"\n', 3, ["max_entries"]),
     "flag_is_text": ('[pools.h]\nkind = "hdf5"\nread_only = "yes"\n', 3, ["read_only"]),
@@ -172,6 +185,47 @@ class Errors(ConfigCase):
         done = run_binary("--config", str(self.home / "lailad.toml"), "--check-config", cwd=self.home)
         self.assertEqual(done.returncode, 1)
         self.assertIn("lailad.toml", done.stderr)
+
+    def test_values_from_elsewhere_name_their_place(self):
+        """The variable or the flag where the file and its line would stand."""
+        for env, args, words in (
+            ({"LAILAD_LISTEN": "here"}, (), 'LAILAD_LISTEN: listen: expected ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:8080 (found "here")'),
+            ({"LAILAD_LISTEN": "0.0.0.0:0"}, (), "LAILAD_LISTEN: listen: 0.0.0.0:0: an address"),
+            ({"LAILAD_LOG_LEVEL": "loud"}, (), "LAILAD_LOG_LEVEL: log_level: expected one of"),
+            ({"LAILAD_POLL_THREADS": "65"}, (), 'LAILAD_POLL_THREADS: poll_threads: expected at most 64 (found "65")'),
+            ({"LAILAD_ACCESS_LOG": "no"}, (), "LAILAD_ACCESS_LOG: access_log: expected true or false"),
+            ({"LAILAD_TOKEN": "two words"}, (), "LAILAD_TOKEN: token: expected one word"),
+            ({"LAILAD_TOKEN_FILE": "/nonexistent/t"}, (), "LAILAD_TOKEN_FILE: token_file: /nonexistent/t: No such file"),
+            ({"LAILAD_TOKEN_FILE": "/", "LAILAD_TOKEN": "t"}, (), "LAILAD_TOKEN_FILE: token_file: the token is also set by value (LAILAD_TOKEN)"),
+            ({}, ("--listen", "here"), "--listen: listen: expected ADDRESS:PORT"),
+            ({"LAILAD_LISTEN": "127.0.0.1:0"}, ("--listen", "[::]:0"), "--listen: listen: [::]:0: an address"),
+            ({}, ("--data-dir", "x" * 5000), "--data-dir: data_dir: expected the path of a folder"),
+            ({}, ("--config", "/nonexistent/c"), "--config: /nonexistent/c: No such file"),
+            ({}, ("--secrets", "/nonexistent/s"), "--secrets: /nonexistent/s: No such file"),
+        ):
+            with self.subTest(env=env, args=args):
+                done = self.check(MEMORY, *args, env=env)
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith("lailad: " + words), done.stderr)
+                self.assertNotIn("two words", done.stderr)
+
+    def test_what_the_start_finds_names_its_place(self):
+        """The checks cannot know whether the folder can be made and the port is free."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            config = str(self.write("lailad.toml", f'\nlisten = "{address}"\ndata_dir = "/proc/none"\n'))
+            data = ("--data-dir", str(self.home / "data"))
+            for args, env, words in (
+                (("--config", config), {}, f"{config}:3: data_dir: /proc/none: "),
+                ((), {"LAILAD_DATA_DIR": "/proc/none"}, "LAILAD_DATA_DIR: data_dir: /proc/none: "),
+                (("--data-dir", config), {}, f"--data-dir: data_dir: {config}: Not a directory"),
+                (("--config", config, *data), {}, f"{config}:2: listen: {address}: "),
+                (data, {"LAILAD_LISTEN": address}, f"LAILAD_LISTEN: listen: {address}: "),
+            ):
+                with self.subTest(args=args, env=env):
+                    done = run_binary(*args, env=env, cwd=self.home)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("lailad: " + words, done.stderr)
 
     def test_mistakes_in_the_secrets_file(self):
         for secrets, line in (("AWS_REGION = \n", 1), ("A = 1\nB = \"x\n", 2)):
@@ -314,7 +368,7 @@ class Addresses(ConfigCase):
         self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
 
     def test_with_a_token(self):
-        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a long enough token")
+        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a-long-enough-token")
         self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
         with daemon.client(headers={"Authorization": "Bearer wrong"}) as stranger:
             self.assertEqual(stranger.get("/pools").status, 401)
