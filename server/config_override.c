@@ -27,7 +27,7 @@ bool config_read_environment(const struct reading *reading) {
             return false;
         }
     }
-    return true;
+    return config_read_list_variables(reading);
 }
 
 bool config_read_flags(const struct reading *reading, const struct args *args) {

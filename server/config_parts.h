@@ -24,6 +24,8 @@ bool config_check_param(const struct config *config, struct complaint *complaint
 bool config_set_value(const struct reading *reading, struct settings *settings, const struct toml_node *node,
                       const char *where);
 bool config_read_list(const struct reading *reading, const struct toml_node *node);
+/* The lists that the environment has, each as one text, in the place of the file's. After the pools. */
+bool config_read_list_variables(const struct reading *reading);
 /* After the file. */
 bool config_read_environment(const struct reading *reading);
 bool config_read_flags(const struct reading *reading, const struct args *args);

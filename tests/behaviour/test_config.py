@@ -44,6 +44,8 @@ WRONG = {
     "size_is_negative": (MEMORY + "max_bytes = -1\n", 3, ["max_bytes"]),
     "size_is_fraction": (MEMORY + "max_bytes = 1.5\n", 3, ["[pools.a] max_bytes: expected a number of bytes"]),
     "option_unknown_and_list": (MEMORY + "colour = []\n", 3, ["colour: unknown option"]),
+    "hosts_by_pattern": ('\nallowed_hosts = ["*.example"]\n', 2, ["allowed_hosts: expected", "*.example"]),
+    "found_cut_in_a_character": (MEMORY + f'max_bytes = "x{"ä" * 60}"\n', 3, ["ä?"]),
     "found_on_two_lines": (MEMORY + 'cache_control = "x\\r\\nA: b"\n', 3, ['(found "x??A: b")']),
     "size_has_bad_unit": (MEMORY + 'max_bytes = "5 parsecs"\n', 3, ["max_bytes"]),
     "count_is_text": (MEMORY + 'max_entries = "x"\n', 3, ["max_entries"]),
@@ -348,6 +350,89 @@ class Names(ConfigCase):
         daemon = self.new_daemon(config=config)
         self.assertEqual(self.new_client(daemon).get("/livez").status, 200)
         self.assertFalse((self.home / "elsewhere").exists())
+
+
+TWO = MEMORY + '[pools.b]\nkind = "memory"\n'
+
+
+class Environment(ConfigCase):
+    """Every key in capitals beats the file; a list is one text."""
+
+    def client_of(self, env, config=TWO, args=()):
+        daemon = self.new_daemon(config=config, env=env, args=args)
+        return self.new_client(daemon)
+
+    def test_the_chain(self):
+        config = 'chain = "alpha << b"\n' + TWO
+        for text, chain in (
+            ("alpha << a", b"alpha << a\n"),
+            ("alpha << a; a << b ;", b"alpha << a << b\n"),
+            ("\n b >> a\nalpha << b\n", b"a << b\nalpha << b\n"),
+            ("alpha", b""),
+            (";", b""),
+            ("", b"alpha << b\n"),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(self.client_of({"LAILAD_CHAIN": text}, config).get("/chain").body, chain)
+
+    def test_without_a_file(self):
+        daemon = Daemon(env={"LAILAD_CHAIN": "alpha"})
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        self.assertEqual(self.new_client(daemon).get("/chain").body, b"")
+
+    def test_the_hosts(self):
+        config = 'allowed_hosts = ["file.example"]\n' + TWO
+        daemon = self.new_daemon(config=config, env={"LAILAD_ALLOWED_HOSTS": "one.example, two.example:8443,\n,"})
+        for host, status in (("one.example", 200), ("two.example:8443", 200), ("file.example", 400), ("127.0.0.1", 400)):
+            with self.subTest(host=host), daemon.raw() as raw:
+                raw.send(f"GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                self.assertEqual(raw.answer().status, status)
+
+    def test_the_origins(self):
+        config = 'cors_origins = ["https://file.example"]\n' + TWO
+        page = "https://a.example"
+        for text, allowed in (("https://b.example,https://a.example", page), (" * ", "*"), ("", None), ("https://b.example", None)):
+            with self.subTest(text=text):
+                answer = self.client_of({"LAILAD_CORS_ORIGINS": text}, config).get("/pools", {"Origin": page})
+                self.assertEqual(answer.header("Access-Control-Allow-Origin"), allowed)
+
+    def test_the_names_for_requests(self):
+        config = 'rest_secrets = ["ONLY_IN_THE_FILE"]\n' + TWO
+        client = self.client_of({"LAILAD_REST_SECRETS": "KEY_ID, KEY", "KEY_ID": "id", "KEY": "key", "ONLY_IN_THE_FILE": "x"}, config)
+        for name, status in (("ONLY_IN_THE_FILE", 400), ("KEY", 201)):
+            body = {"bucket": "b", "endpoint": "http://127.0.0.1:9", "region": "r", "access_key_id": "${KEY_ID}"}
+            body["secret_access_key"] = f"${{{name}}}"
+            self.assert_status(client.post_json("/pools", {"nickname": "far", "kind": "s3", "config": body}), status)
+
+    def test_mistakes_name_the_variable(self):
+        for name, text, words in (
+            ("CHAIN", "alpha << none", "chain: there is no [pools.none]"),
+            ("CHAIN", "alpha << a; a << alpha", "chain: 'a << alpha' closes a cycle"),
+            ("CHAIN", "alpha << a;alpha << a >> b", "chain: line 2, column "),
+            ("CHAIN", "alpha < a", "chain: line 1"),
+            ("ALLOWED_HOSTS", "fine,http://a", "allowed_hosts: expected hosts"),
+            ("ALLOWED_HOSTS", "*", "allowed_hosts: expected hosts"),
+            ("ALLOWED_HOSTS", "a b", "allowed_hosts: expected hosts"),
+            ("CORS_ORIGINS", "*,https://a.example", 'cors_origins: expected "*" or a list'),
+            ("CORS_ORIGINS", "https://a.example/", 'cors_origins: expected "*" or a list'),
+            ("REST_SECRETS", ",".join("n" * 300), "rest_secrets: expected a list of at most 256"),
+        ):
+            with self.subTest(name=name, text=text):
+                done = self.check(TWO, env={"LAILAD_" + name: text})
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith(f"lailad: LAILAD_{name}: {words}"), done.stderr)
+
+    def test_every_key_of_the_help_can_be_set(self):
+        """A value that fits no key is refused under the variable's own name."""
+        table = run_binary("--help").stdout.split("Settings of the configuration file")[1].split("Beside them")[0]
+        keys = re.findall(r"^  (\w+) ", table, re.MULTILINE)
+        self.assertIn("listen", keys)
+        for key in (*keys, "chain", "allowed_hosts", "cors_origins"):
+            with self.subTest(key=key):
+                done = self.check(TWO, env={"LAILAD_" + key.upper(): "\u00e4 " * 3000})
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith(f"lailad: LAILAD_{key.upper()}: {key}: "), done.stderr[:200])
 
 
 class Addresses(ConfigCase):
