@@ -33,6 +33,7 @@ void config_free(struct config *config) {
     free(config->places);
     config_free_names(config->rest_secrets, config->rest_secret_count);
     config_free_names(config->allowed_hosts, config->allowed_host_count);
+    config_free_names(config->unknown_variables, config->unknown_variable_count);
     config_free_names(config->cors_origins, config->cors_origin_count);
     free(config);
 }
@@ -49,7 +50,7 @@ const char *config_expand_for_rest(void *context, const char *name) {
 
 /* ---- top-level keys ---- */
 
-static bool is_param(const char *name) {
+bool config_is_param(const char *name) {
     for (size_t i = 0; i < params_count; i++) {
         if (strcmp(params_options[i].name, name) == 0) {
             return true;
@@ -84,7 +85,7 @@ static bool read_key(const struct reading *reading, const struct toml_node *node
     if (config_is_list(node->key)) {
         return config_read_list(reading, node);
     }
-    if (is_param(node->key)) {
+    if (config_is_param(node->key)) {
         return read_param(reading, node);
     }
     return complain(reading->complaint, reading->file, node->line,
@@ -138,7 +139,7 @@ static bool read_config_file(const struct reading *reading, const char *path) {
     struct toml_node *root =
         path ? parse_file(reading->complaint, path, "--config")
              : parse_text(reading->complaint, reading->file, embedded_default, sizeof embedded_default - 1);
-    bool is_read = root && read_tree(reading, root);
+    bool is_read = root && read_tree(reading, root) && config_find_unknown(reading, root);
     toml_free(root);
     return is_read;
 }

@@ -42,6 +42,8 @@ struct config {
     size_t rest_secret_count;
     char **allowed_hosts; /* NULL-terminated; NULL = not configured */
     size_t allowed_host_count;
+    char **unknown_variables; /* of the environment: named like a setting, and none */
+    size_t unknown_variable_count;
     char **cors_origins; /* NULL-terminated; NULL = not configured. "*" stands alone and means any */
     size_t cors_origin_count;
 };

@@ -14,6 +14,7 @@ struct reading {
 /* What an option's row says of a value, without the option's name, which the message has already. */
 const char *config_sentence(const struct op *op, const char *key);
 void config_set_place(struct config *config, const char *param, struct config_place place);
+bool config_is_param(const char *key);
 bool config_is_list(const char *key); /* chain, rest_secrets, allowed_hosts, cors_origins */
 void config_free_names(char **names, size_t count);
 
@@ -28,6 +29,8 @@ bool config_read_list(const struct reading *reading, const struct toml_node *nod
 bool config_read_list_variables(const struct reading *reading);
 /* After the file. */
 bool config_read_environment(const struct reading *reading);
+/* Fills unknown_variables. A variable that a text of the tree names, as ${NAME} or for rest_secrets, is the user's own. */
+bool config_find_unknown(const struct reading *reading, const struct toml_node *root);
 bool config_read_flags(const struct reading *reading, const struct args *args);
 bool config_read_pools(const struct reading *reading, const struct toml_node *node);
 /* The memory pool that is there even when the file does not name it. */

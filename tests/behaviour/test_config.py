@@ -435,6 +435,37 @@ class Environment(ConfigCase):
                 self.assertTrue(done.stderr.startswith(f"lailad: LAILAD_{key.upper()}: {key}: "), done.stderr[:200])
 
 
+class MistypedVariables(ConfigCase):
+    """They set nothing, which is told; the start is not refused for it."""
+
+    def test_they_are_named(self):
+        strange = {"LAILAD_LISTN": "127.0.0.1:1", "LAILAD_": "x", "LAILAD_listen": "127.0.0.1:1", "LAILAD_POOLS": "x", "LAILAD_" + "X" * 100: "1"}
+        done = self.check(MEMORY, env=strange)
+        self.assertEqual((done.returncode, done.stdout), (0, "lailad: the configuration is good\n"))
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), len(strange), done.stderr)
+        for name in strange:
+            self.assertEqual(len([line for line in lines if f"main: {name} in the environment" in line]), 1, done.stderr)
+        self.assertNotIn("127.0.0.1:1", done.stderr)
+        daemon = self.new_daemon(env=strange)
+        self.assertIn("LAILAD_LISTN in the environment", daemon.log())
+
+    def test_what_somebody_else_means_is_not(self):
+        config = 'rest_secrets = ["LAILAD_FOR_REQUESTS"]\n[pools.h]\nkind = "hdf5"\npath = "${LAILAD_FILE}.h5"\n'
+        env = {
+            "LAILAD_FILE": "f",
+            "LAILAD_FOR_REQUESTS": "r",
+            "LAILAD_SERVICE_HOST": "10.0.0.1",
+            "LAILAD_PORT": "tcp://10.0.0.1:80",
+            "LAILAD_PORT_80_TCP_ADDR": "10.0.0.1",
+            "LAILAD_LISTEN": "",
+            "LAILAD_CHAIN": "alpha",
+            "LAILADX": "x",
+        }
+        done = self.check(config, env=env)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Addresses(ConfigCase):
     """Loopback by default; anything else needs a token or an explicit word."""
 
