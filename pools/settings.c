@@ -288,6 +288,12 @@ enum err settings_set_flag(struct settings *settings, struct op *op, const char 
     return store(settings, op, index, flag ? "true" : "false", 0, flag, false);
 }
 
+enum err settings_refuse_type(struct settings *settings, struct op *op, const char *name) {
+    size_t index = 0;
+    enum err err = find_option(settings, op, name, &index);
+    return err ? err : wrong_type(op, &settings->options[index]);
+}
+
 enum err settings_finish(struct settings *settings, struct op *op) {
     for (size_t i = 0; i < settings->count; i++) {
         const struct option *option = &settings->options[i];

@@ -53,6 +53,8 @@ enum err settings_set_text(struct settings *settings, struct op *op, const char 
 enum err settings_set_number(struct settings *settings, struct op *op, const char *name,
                              int64_t number) MUST_USE;
 enum err settings_set_flag(struct settings *settings, struct op *op, const char *name, bool flag) MUST_USE;
+/* For a value that is of no type there is, a list or a fraction: always ERR_INVALID, naming what was expected. */
+enum err settings_refuse_type(struct settings *settings, struct op *op, const char *name) MUST_USE;
 /* A value of any type as the text settings_each_set gave (state.db). */
 enum err settings_set_stored(struct settings *settings, struct op *op, const char *name,
                              const char *text) MUST_USE;

@@ -8,6 +8,8 @@
  */
 #include "pools/state_db.h"
 
+#include "pools/base/data_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -113,7 +115,7 @@ const char *state_column_text(sqlite3_stmt *statement, int at) {
 /* ---- opening ---- */
 
 static enum err lock_directory(struct state *state, struct op *op) {
-    state->lock_fd = openat(state->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    state->lock_fd = openat(state->dir_fd, DATA_DIR_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (state->lock_fd < 0) {
         return op_fail_errno(op, errno, "opening the data directory's lock");
     }
@@ -159,11 +161,11 @@ static enum err check_schema(struct state *state, struct op *op) {
 
 static enum err open_database(struct state *state, struct op *op, const char *data_dir) {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s/state.db", data_dir);
+    int length = snprintf(path, sizeof path, "%s/" DATA_DIR_STATE, data_dir);
     if (length < 0 || (size_t)length >= sizeof path) {
         return op_fail_errno(op, ENAMETOOLONG, "opening state.db");
     }
-    int fd = openat(state->dir_fd, "state.db", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = openat(state->dir_fd, DATA_DIR_STATE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return op_fail_errno(op, errno, "opening state.db");
     }

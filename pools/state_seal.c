@@ -1,6 +1,8 @@
 /* state_seal.c - see state_seal.h. */
 #include "pools/state_seal.h"
 
+#include "pools/base/data_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -9,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE "state.key"
 #define KEY_MODE 0600u
 
 _Static_assert(SEAL_KEY_BYTES == crypto_secretbox_KEYBYTES, "the key's size is the box's");
@@ -63,7 +64,7 @@ static enum err read_key(struct sealer *sealer, struct op *op, int fd) {
 
 /* Written under another name and linked into place: a crash leaves a whole key or none. */
 static enum err write_key(struct sealer *sealer, struct op *op) {
-    static const char fresh[] = KEY_FILE ".new";
+    static const char fresh[] = DATA_DIR_KEY DATA_DIR_NEW_SUFFIX;
     unsigned char key[SEAL_KEY_BYTES];
     (void)unlinkat(sealer->dir_fd, fresh, 0); /* of a start that died here; the data directory is locked */
     int fd = openat(sealer->dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, KEY_MODE);
@@ -73,8 +74,8 @@ static enum err write_key(struct sealer *sealer, struct op *op) {
     crypto_secretbox_keygen(key);
     errno = EIO; /* for a short write */
     bool good = write(fd, key, sizeof key) == (ssize_t)sizeof key && fsync(fd) == 0;
-    good =
-        good && renameat(sealer->dir_fd, fresh, sealer->dir_fd, KEY_FILE) == 0 && fsync(sealer->dir_fd) == 0;
+    good = good && renameat(sealer->dir_fd, fresh, sealer->dir_fd, DATA_DIR_KEY) == 0 &&
+           fsync(sealer->dir_fd) == 0;
     int error = errno;
     close(fd);
     if (good) {
@@ -89,7 +90,7 @@ static enum err need_key(struct sealer *sealer, struct op *op, bool make) {
     if (sealer->has_key) {
         return OK;
     }
-    int fd = openat(sealer->dir_fd, KEY_FILE, O_RDONLY | O_CLOEXEC);
+    int fd = openat(sealer->dir_fd, DATA_DIR_KEY, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         return make ? write_key(sealer, op) : op_fail(op, REASON_CORRUPT, "state.key is missing");
     }

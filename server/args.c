@@ -120,13 +120,17 @@ void args_print_help(void) {
     printf("\nSettings of the configuration file, with their defaults (flags beat the environment, which "
            "beats the file):\n\n");
     print_options(params_options, params_count);
-    printf("\nEach may also be set in the environment: LAILAD_LISTEN, LAILAD_DATA_DIR, LAILAD_TOKEN, ...\n"
-           "Beside them: chain = \"alpha << hdf5 << s3\" (or a list) is the first wiring; rest_secrets = "
+    printf("\nBeside them: chain = \"alpha << hdf5 << s3\" (or a list) is the first wiring; rest_secrets = "
            "[\"NAME\"] are the\n"
            "names that ${NAME} may use over REST; allowed_hosts = [\"name\"] are the hosts this service "
            "answers to;\n"
-           "cors_origins = [\"https://app.example\"] (or \"*\") are the web pages that may read answers;\n"
-           "[pools.NICK] are the pools, with kind = and these options, and the kind's:\n\n");
+           "cors_origins = [\"https://app.example\"] (or \"*\") are the web pages that may read answers.\n"
+           "\nEach of all these may also be set in the environment: LAILAD_LISTEN, LAILAD_DATA_DIR, "
+           "LAILAD_TOKEN, ...;\n"
+           "an empty variable counts as unset. A list is one text: LAILAD_ALLOWED_HOSTS, LAILAD_CORS_ORIGINS "
+           "and\n"
+           "LAILAD_REST_SECRETS with commas, LAILAD_CHAIN with a semicolon between two expressions.\n"
+           "\n[pools.NICK] are the pools, with kind = and these options, and the kind's:\n\n");
     print_options(pool_options, pool_option_count);
     for (size_t i = 0; kinds_at(i); i++) {
         printf("\nkind = \"%s\"\n", kinds_at(i)->name);

@@ -10,7 +10,7 @@ struct complaint {
     char text[1024];
 };
 
-/* "FILE:LINE: ..." (line 0: "FILE: ..."; file NULL: only the sentence). Returns false, so that `return complain(...)` reads
+/* One line, whatever is repeated in it: "FILE:LINE: ..." (line 0: "FILE: ..."; file NULL: only the sentence). Returns false, so that `return complain(...)` reads
  * well. */
 bool complain(struct complaint *complaint, const char *file, unsigned line, const char *format, ...)
     PRINTF_LIKE(4, 5);

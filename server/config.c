@@ -3,9 +3,7 @@
 
 #include "server/address.h"
 #include "server/config_parts.h"
-#include "server/origin.h"
 #include "server/params.h"
-#include "server/screen.h"
 #include "server/text_file.h"
 #include "server/token_file.h"
 
@@ -14,20 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAMES_MOST 256
 #define PATH_MOST_BYTES 4096
 
 /* What the daemon is without a configuration file. */
 static const char embedded_default[] = "chain = \"alpha << hdf5\"\n"
                                        "[pools.hdf5]\n"
                                        "kind = \"hdf5\"\n";
-
-static void free_names(char **names, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        free(names[i]);
-    }
-    free(names);
-}
 
 void config_free(struct config *config) {
     if (!config) {
@@ -40,9 +30,11 @@ void config_free(struct config *config) {
     }
     free(config->pools);
     free(config->chain_text);
-    free_names(config->rest_secrets, config->rest_secret_count);
-    free_names(config->allowed_hosts, config->allowed_host_count);
-    free_names(config->cors_origins, config->cors_origin_count);
+    free(config->places);
+    config_free_names(config->rest_secrets, config->rest_secret_count);
+    config_free_names(config->allowed_hosts, config->allowed_host_count);
+    config_free_names(config->unknown_variables, config->unknown_variable_count);
+    config_free_names(config->cors_origins, config->cors_origin_count);
     free(config);
 }
 
@@ -56,83 +48,9 @@ const char *config_expand_for_rest(void *context, const char *name) {
     return NULL;
 }
 
-/* ---- one value ---- */
-
-/* Names replaced; messages repeat the name, never what it stands for. */
-static bool expand(const struct reading *reading, const struct toml_node *node, const char *where,
-                   struct buf *text) {
-    char name[NICKNAME_BYTES * 2];
-    switch (secrets_expand(reading->config->secrets, node->text, text, name, sizeof name)) {
-    case EXPAND_OK:
-        return true;
-    case EXPAND_UNDEFINED:
-        return complain(reading->complaint, reading->file, node->line,
-                        "%s%s: the name %s is neither in the secrets file nor in the environment", where,
-                        node->key, name);
-    case EXPAND_UNCLOSED:
-        return complain(reading->complaint, reading->file, node->line,
-                        "%s%s: \"${\" without its \"}\" (a dollar is written $$)", where, node->key);
-    case EXPAND_NO_MEMORY:
-        break;
-    }
-    return complain(reading->complaint, reading->file, node->line, "%s%s: too long", where, node->key);
-}
-
-static bool set_text(const struct reading *reading, struct settings *settings, const struct toml_node *node,
-                     const char *where) {
-    if (strlen(node->text) != node->text_bytes) {
-        return complain(reading->complaint, reading->file, node->line, "%s%s: a text may not contain U+0000",
-                        where, node->key);
-    }
-    AUTO(buf_fini) struct buf text;
-    buf_init(&text, TEXT_FILE_MOST_BYTES);
-    if (!expand(reading, node, where, &text)) {
-        return false;
-    }
-    struct op op;
-    op_init(&op, 0, 0);
-    bool is_set = settings_set_text(settings, &op, node->key, text.data ? text.data : "") == OK;
-    if (text.data) {
-        explicit_bzero(text.data, text.size);
-    }
-    if (is_set) {
-        return true;
-    }
-    /* What stands in the file may be repeated, unless it is, or by its mistyped key may be, a secret. */
-    bool is_plain = !strchr(node->text, '$') && settings_may_show(settings, node->key);
-    return complain(reading->complaint, reading->file, node->line, "%s%s: %s%s%.100s%s", where, node->key,
-                    op.fault.detail, is_plain ? " (found \"" : "", is_plain ? node->text : "",
-                    is_plain ? "\")" : "");
-}
-
-bool config_set_value(const struct reading *reading, struct settings *settings, const struct toml_node *node,
-                      const char *where) {
-    struct op op;
-    op_init(&op, 0, 0);
-    enum err err = OK;
-    switch (node->kind) {
-    case TOML_TEXT:
-        return set_text(reading, settings, node, where);
-    case TOML_NUMBER:
-        err = settings_set_number(settings, &op, node->key, node->number);
-        break;
-    case TOML_FLAG:
-        err = settings_set_flag(settings, &op, node->key, node->flag);
-        break;
-    case TOML_TABLE:
-    case TOML_LIST:
-    case TOML_OTHER:
-        return complain(reading->complaint, reading->file, node->line,
-                        "%s%s: unknown, or not a string, an integer or a boolean as was expected", where,
-                        node->key);
-    }
-    return !err || complain(reading->complaint, reading->file, node->line, "%s%s: %s", where, node->key,
-                            op.fault.detail);
-}
-
 /* ---- top-level keys ---- */
 
-static bool is_param(const char *name) {
+bool config_is_param(const char *name) {
     for (size_t i = 0; i < params_count; i++) {
         if (strcmp(params_options[i].name, name) == 0) {
             return true;
@@ -141,113 +59,33 @@ static bool is_param(const char *name) {
     return false;
 }
 
-static bool check_listen(struct complaint *complaint, const char *file, unsigned line, const char *text) {
+bool config_check_param(const struct config *config, struct complaint *complaint, const char *param) {
+    if (strcmp(param, "listen") != 0) {
+        return true;
+    }
+    const char *text = settings_text(config->params, "listen");
     struct op op;
     op_init(&op, 0, 0);
     struct listen_address address;
     return listen_address_parse(&op, text, &address) == OK ||
-           complain(complaint, file, line, "listen: '%.100s': %s", text, op.fault.detail);
+           config_complain(config, complaint, "listen", "%s (found \"%.100s\")", op.fault.detail, text);
 }
 
 static bool read_param(const struct reading *reading, const struct toml_node *node) {
-    struct settings *params = reading->config->params;
-    if (!config_set_value(reading, params, node, "")) {
-        return false;
-    }
-    return strcmp(node->key, "listen") != 0 ||
-           check_listen(reading->complaint, reading->file, node->line, settings_text(params, "listen"));
-}
-
-static size_t count_children(const struct toml_node *node) {
-    size_t count = 0;
-    for (const struct toml_node *child = node->first; child; child = child->next) {
-        count++;
-    }
-    return count;
-}
-
-/* A list of strings; NULL-terminated and counted, so that it can be freed half-filled. */
-static bool read_names(const struct reading *reading, const struct toml_node *node, char ***ret_names,
-                       size_t *ret_count) {
-    size_t count = count_children(node);
-    if (node->kind != TOML_LIST || count > NAMES_MOST) {
-        return complain(reading->complaint, reading->file, node->line,
-                        "%s: expected a list of at most %d strings", node->key, NAMES_MOST);
-    }
-    char **names = calloc(count + 1, sizeof *names);
-    if (!names) {
-        return complain(reading->complaint, NULL, 0, "out of memory");
-    }
-    *ret_names = names;
-    for (const struct toml_node *child = node->first; child; child = child->next) {
-        if (child->kind != TOML_TEXT) {
-            return complain(reading->complaint, reading->file, child->line, "%s: expected a list of strings",
-                            node->key);
-        }
-        names[*ret_count] = strdup(child->text);
-        if (!names[*ret_count]) {
-            return complain(reading->complaint, NULL, 0, "out of memory");
-        }
-        ++*ret_count;
-    }
-    return true;
-}
-
-static bool read_hosts(const struct reading *reading, const struct toml_node *node) {
     struct config *config = reading->config;
-    if (!read_names(reading, node, &config->allowed_hosts, &config->allowed_host_count)) {
-        return false;
-    }
-    for (size_t i = 0; i < config->allowed_host_count; i++) {
-        const char *host = config->allowed_hosts[i];
-        if (!screen_host_allowed(host, strlen(host), SCREEN_ANY_HOST)) {
-            return complain(reading->complaint, reading->file, node->line,
-                            "allowed_hosts: expected hosts as they stand in Host, like \"pools.example\" or "
-                            "\"pools.example:8080\" (found \"%.100s\")",
-                            host);
-        }
-    }
-    return true;
-}
-
-/* A list of origins, or "*". */
-static bool read_origins(const struct reading *reading, const struct toml_node *node) {
-    struct config *config = reading->config;
-    struct toml_node only = *node; /* "*" as a list of one */
-    only.next = NULL;
-    const struct toml_node list = {.key = node->key, .line = node->line, .kind = TOML_LIST, .first = &only};
-    bool is_any = node->kind == TOML_TEXT && strcmp(node->text, "*") == 0;
-    if (!read_names(reading, is_any ? &list : node, &config->cors_origins, &config->cors_origin_count)) {
-        return false;
-    }
-    for (size_t i = 0; !is_any && i < config->cors_origin_count; i++) {
-        if (!origin_is_valid(config->cors_origins[i])) {
-            return complain(reading->complaint, reading->file, node->line,
-                            "cors_origins: expected \"*\" or a list of origins as browsers send them, like "
-                            "\"https://app.example\" (found \"%.100s\")",
-                            config->cors_origins[i]);
-        }
-    }
-    return true;
+    config_set_place(config, node->key, (struct config_place){.source = SOURCE_FILE, .line = node->line});
+    return config_set_value(reading, config->params, node, "") &&
+           config_check_param(config, reading->complaint, node->key);
 }
 
 static bool read_key(const struct reading *reading, const struct toml_node *node) {
-    if (strcmp(node->key, "chain") == 0) {
-        return config_read_chain(reading, node);
-    }
     if (strcmp(node->key, "pools") == 0) {
         return config_read_pools(reading, node);
     }
-    if (strcmp(node->key, "rest_secrets") == 0) {
-        return read_names(reading, node, &reading->config->rest_secrets, &reading->config->rest_secret_count);
+    if (config_is_list(node->key)) {
+        return config_read_list(reading, node);
     }
-    if (strcmp(node->key, "allowed_hosts") == 0) {
-        return read_hosts(reading, node);
-    }
-    if (strcmp(node->key, "cors_origins") == 0) {
-        return read_origins(reading, node);
-    }
-    if (is_param(node->key)) {
+    if (config_is_param(node->key)) {
         return read_param(reading, node);
     }
     return complain(reading->complaint, reading->file, node->line,
@@ -280,12 +118,14 @@ static struct toml_node *parse_text(struct complaint *complaint, const char *fil
     return root;
 }
 
-static struct toml_node *parse_file(struct complaint *complaint, const char *path) {
+/* flag: what named the file; NULL = nobody did. */
+static struct toml_node *parse_file(struct complaint *complaint, const char *path, const char *flag) {
     AUTO(buf_fini) struct buf text;
     int failure = text_file_read(path, &text);
     struct toml_node *root = NULL;
     if (failure) {
-        complain_errno(complaint, path, failure);
+        char room[128];
+        complain(complaint, flag, 0, "%s: %s", path, strerror_r(failure, room, sizeof room));
     } else {
         root = parse_text(complaint, path, text.data ? text.data : "", text.size);
     }
@@ -297,41 +137,14 @@ static struct toml_node *parse_file(struct complaint *complaint, const char *pat
 
 static bool read_config_file(const struct reading *reading, const char *path) {
     struct toml_node *root =
-        path ? parse_file(reading->complaint, path)
+        path ? parse_file(reading->complaint, path, "--config")
              : parse_text(reading->complaint, reading->file, embedded_default, sizeof embedded_default - 1);
-    bool is_read = root && read_tree(reading, root);
+    bool is_read = root && read_tree(reading, root) && config_find_unknown(reading, root);
     toml_free(root);
     return is_read;
 }
 
-/* ---- what beats the file ---- */
-
-static bool override(struct config *config, const char *name, const char *text, const char *source,
-                     struct complaint *complaint) {
-    struct op op;
-    op_init(&op, 0, 0);
-    if (settings_set_stored(config->params, &op, name, text)) {
-        return complain(complaint, source, 0, "%s", op.fault.detail);
-    }
-    return strcmp(name, "listen") != 0 || check_listen(complaint, source, 0, text);
-}
-
-static bool read_environment(struct config *config, struct complaint *complaint) {
-    for (size_t i = 0; i < params_count; i++) {
-        char variable[PARAMS_VARIABLE_BYTES];
-        params_environment(params_options[i].name, variable);
-        const char *text = getenv(variable);
-        if (text && *text && !override(config, params_options[i].name, text, variable, complaint)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_flags(struct config *config, const struct args *args, struct complaint *complaint) {
-    return (!args->listen || override(config, "listen", args->listen, "--listen", complaint)) &&
-           (!args->data_dir || override(config, "data_dir", args->data_dir, "--data-dir", complaint));
-}
+/* ---- the whole ---- */
 
 /* secrets.toml beside the configuration, when nobody names another; NULL = there is none or the path is too long. */
 static const char *find_secrets_file(const struct args *args, char room[PATH_MOST_BYTES]) {
@@ -347,7 +160,7 @@ static const char *find_secrets_file(const struct args *args, char room[PATH_MOS
 static struct secrets *read_secrets(const struct args *args, struct complaint *complaint) {
     char room[PATH_MOST_BYTES];
     const char *path = find_secrets_file(args, room);
-    struct toml_node *root = path ? parse_file(complaint, path) : NULL;
+    struct toml_node *root = path ? parse_file(complaint, path, args->secrets ? "--secrets" : NULL) : NULL;
     if (path && !root) {
         return NULL;
     }
@@ -364,14 +177,14 @@ static bool fill(struct config *config, const struct args *args, struct complain
     if (!config->secrets) {
         return false;
     }
-    const char *file = args->config ? args->config : "(embedded default)";
-    struct reading reading = {.config = config, .file = file, .complaint = complaint};
+    config->file = args->config ? args->config : "(embedded default)";
+    struct reading reading = {.config = config, .file = config->file, .complaint = complaint};
     struct op op;
     op_init(&op, 0, 0);
-    return read_config_file(&reading, args->config) && read_environment(config, complaint) &&
-           read_flags(config, args, complaint) && token_file_apply(config->params, complaint) &&
+    return read_config_file(&reading, args->config) && config_read_environment(&reading) &&
+           config_read_flags(&reading, args) && token_file_apply(config, complaint) &&
            (settings_finish(config->params, &op) == OK ||
-            complain(complaint, file, 0, "%s", op.fault.detail)) &&
+            complain(complaint, config->file, 0, "%s", op.fault.detail)) &&
            config_check_files(&reading);
 }
 
@@ -381,8 +194,9 @@ struct config *config_load(const struct args *args, struct complaint *complaint)
         goto fail;
     }
     config->params = settings_new(params_options, params_count);
+    config->places = calloc(params_count, sizeof *config->places);
     config->chain_text = strdup("");
-    if (!config->params || !config->chain_text) {
+    if (!config->params || !config->places || !config->chain_text) {
         goto fail;
     }
     if (!fill(config, args, complaint)) {

@@ -92,7 +92,8 @@ static bool set_fallbacks(const struct reading *reading, struct config_pool *poo
         op_init(&op, 0, 0);
         if (value && settings_set_text(pool->settings, &op, option->name, value)) {
             return complain(reading->complaint, reading->file, line, "[pools.%s] %s, from %s: %s",
-                            pool->nickname, option->name, option->fallback_secret, op.fault.detail);
+                            pool->nickname, option->name, option->fallback_secret,
+                            config_sentence(&op, option->name));
         }
     }
     return true;
@@ -125,7 +126,7 @@ static bool read_pool(const struct reading *reading, const struct toml_node *tab
     if (!pool) {
         return false;
     }
-    pool->line = table->line;
+    pool->path_line = line_of_option(table, "path");
     char where[WHERE_BYTES];
     snprintf(where, sizeof where, "[pools.%s] ", pool->nickname);
     for (const struct toml_node *node = table->first; node; node = node->next) {
@@ -177,7 +178,7 @@ static bool check_file(const struct reading *reading, char *const *files, size_t
     const struct config_pool *pools = reading->config->pools;
     for (size_t i = 0; i < index; i++) {
         if (files[i] && strcmp(files[i], files[index]) == 0) {
-            return complain(reading->complaint, reading->file, pools[index].line,
+            return complain(reading->complaint, reading->file, pools[index].path_line,
                             "[pools.%s] path: [pools.%s] keeps the same file; expected one of its own",
                             pools[index].nickname, pools[i].nickname);
         }
@@ -202,8 +203,8 @@ bool config_check_files(const struct reading *reading) {
             continue;
         }
         if (pool->kind->file_path(&op, &environment, pool->nickname, pool->settings, path) != OK) {
-            is_good = complain(reading->complaint, reading->file, pool->line, "[pools.%s] %s", pool->nickname,
-                               op.fault.detail);
+            is_good = complain(reading->complaint, reading->file, pool->path_line, "[pools.%s] %s",
+                               pool->nickname, op.fault.detail);
             continue;
         }
         files[i] = strdup(path);

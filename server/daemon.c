@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "pools/base/clock.h"
+#include "pools/base/data_dir.h"
 #include "pools/base/log.h"
 #include "server/address.h"
 #include "server/exchange.h"
@@ -62,12 +63,13 @@ bool daemon_check(const struct config *config, const struct daemon_options *opti
     op_init(&op, 0, 0);
     struct listen_address address;
     if (listen_address_parse(&op, listen, &address) != OK) {
-        return fail(ret_error, listen, op.fault.detail);
+        return config_complain(config, ret_error, "listen", "%s: %s", listen, op.fault.detail);
     }
     if (!listen_address_is_loopback(&address) && !(token && token[0]) && !options->insecure) {
-        return fail(
-            ret_error, listen,
-            "an address others can reach needs a token (LAILAD_TOKEN or the key token), or --insecure");
+        return config_complain(
+            config, ret_error, "listen",
+            "%s: an address others can reach needs a token (LAILAD_TOKEN or the key token), or --insecure",
+            listen);
     }
     return true;
 }
@@ -76,21 +78,24 @@ bool daemon_check(const struct config *config, const struct daemon_options *opti
 
 static bool open_data_dir(struct daemon *daemon, struct complaint *error) {
     const char *path = text_of(daemon, "data_dir");
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-        return complain_errno(error, path, errno);
-    }
     struct stat info;
-    if (!realpath(path, daemon->data_dir) || stat(daemon->data_dir, &info) != 0) {
-        return complain_errno(error, path, errno);
+    int failure = 0;
+    if ((mkdir(path, 0750) != 0 && errno != EEXIST) || !realpath(path, daemon->data_dir) ||
+        stat(daemon->data_dir, &info) != 0) {
+        failure = errno;
+    } else if (!S_ISDIR(info.st_mode)) {
+        failure = ENOTDIR;
     }
-    return S_ISDIR(info.st_mode) ? true : fail(error, path, "not a directory");
+    char room[128];
+    return !failure || config_complain(daemon->config, error, "data_dir", "%s: %s", path,
+                                       strerror_r(failure, room, sizeof room));
 }
 
 static bool open_storage(struct daemon *daemon, struct complaint *error) {
     struct op op;
     op_init(&op, 0, 0);
     char spool[PATH_BYTES];
-    snprintf(spool, sizeof spool, "%s/spool", daemon->data_dir);
+    snprintf(spool, sizeof spool, "%s/" DATA_DIR_SPOOL, daemon->data_dir);
     if (state_open(&op, daemon->data_dir, &daemon->state) != OK ||
         spool_dir_open(&op, spool, number_of(daemon, "spool_max_bytes"), &daemon->spool_dir) != OK) {
         return fail(error, daemon->data_dir, op.fault.detail);
@@ -226,7 +231,7 @@ static bool start_listening(struct daemon *daemon, struct complaint *error) {
     struct listen_address address;
     if (listen_address_parse(&op, listen, &address) != OK ||
         listener_start(&op, &address, &limits, daemon->exchanges, &daemon->listener) != OK) {
-        return fail(error, listen, op.fault.detail);
+        return config_complain(daemon->config, error, "listen", "%s: %s", listen, op.fault.detail);
     }
     return true;
 }
@@ -235,7 +240,7 @@ static bool start_listening(struct daemon *daemon, struct complaint *error) {
 static bool announce(struct daemon *daemon, struct complaint *error) {
     char path[PATH_BYTES];
     char text[ADDRESS_TEXT_BYTES + 1];
-    snprintf(path, sizeof path, "%s/listen", daemon->data_dir);
+    snprintf(path, sizeof path, "%s/" DATA_DIR_LISTEN, daemon->data_dir);
     snprintf(text, sizeof text, "%s\n", listener_authority(daemon->listener));
     int failure = text_file_write(path, text);
     if (failure) {
@@ -275,7 +280,7 @@ bool daemon_drain(struct daemon *daemon, uint64_t deadline_ns) {
 
 static void withdraw(const struct daemon *daemon) {
     char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/listen", daemon->data_dir);
+    snprintf(path, sizeof path, "%s/" DATA_DIR_LISTEN, daemon->data_dir);
     if (unlink(path) != 0) {
         log_line(LOG_WARNING, "daemon", "%s could not be removed", path);
     }

@@ -2,6 +2,7 @@
 #include "server/healthcheck.h"
 
 #include "pools/base/clock.h"
+#include "pools/base/data_dir.h"
 #include "server/address.h"
 #include "server/text_file.h"
 
@@ -37,7 +38,7 @@ static void prefer_loopback(struct listen_address *address) {
 static bool find_daemon(const char *data_dir, struct complaint *complaint,
                         struct listen_address *ret_address) {
     char path[PATH_MOST_BYTES];
-    int length = snprintf(path, sizeof path, "%s/listen", data_dir);
+    int length = snprintf(path, sizeof path, "%s/" DATA_DIR_LISTEN, data_dir);
     if (length < 0 || (size_t)length >= sizeof path) {
         return complain_errno(complaint, data_dir, ENAMETOOLONG);
     }

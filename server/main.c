@@ -78,8 +78,15 @@ static enum log_level level_of(const struct config *config) {
     return LOG_INFO;
 }
 
+static void warn_of_variables(const struct config *config) {
+    for (size_t i = 0; i < config->unknown_variable_count; i++) {
+        log_line(LOG_WARNING, "main",
+                 "%s in the environment is no setting and changes nothing; lailad --help lists what there is",
+                 config->unknown_variables[i]);
+    }
+}
+
 static int serve(struct config *config, const struct daemon_options *options, struct complaint *complaint) {
-    log_setup(level_of(config), strcmp(settings_text(config->params, "log_format"), "json") == 0);
     sigset_t ending;
     take_signals(&ending);
     struct daemon *daemon = daemon_start(config, options, complaint);
@@ -120,6 +127,8 @@ int main(int argc, char **argv) {
     if (!config || !daemon_check(config, &options, &complaint)) {
         return refuse(&complaint);
     }
+    log_setup(level_of(config), strcmp(settings_text(config->params, "log_format"), "json") == 0);
+    warn_of_variables(config);
     if (args.check_config) {
         printf("lailad: the configuration is good\n");
         return EXIT_OK;

@@ -2,10 +2,27 @@
 #include "server/params.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+
+static bool is_path(const char *text) {
+    return *text && strlen(text) < PATH_MAX;
+}
+
+#define TOKEN_MOST_BYTES 4096
+
+static bool is_token(const char *text) {
+    size_t bytes = 0;
+    while (text[bytes] > ' ' && text[bytes] <= '~') {
+        bytes++;
+    }
+    return bytes > 0 && bytes <= TOKEN_MOST_BYTES && !text[bytes];
+}
 
 #define COUNT_ROW(row_name, row_default, row_least, row_most, row_sentence)                                  \
     {                                                                                                        \
@@ -25,13 +42,21 @@ const struct option params_options[] = {
      .sentence = "address and port to listen on; port 0 picks a free one"},
     {.name = "data_dir",
      .type = OPTION_TEXT,
+     .is_valid = is_path,
+     .expected = "the path of a folder",
      .default_text = "./data",
      .sentence = "folder for state, spool and pool files; made when missing"},
     {.name = "token",
      .type = OPTION_TEXT,
      .secret = true,
+     .is_valid = is_token,
+     .expected = PARAMS_TOKEN_EXPECTED,
      .sentence = "the bearer token every request must carry; unset = nobody is asked (loopback only)"},
-    {.name = "token_file", .type = OPTION_TEXT, .sentence = "a file that holds the token, instead of token"},
+    {.name = "token_file",
+     .type = OPTION_TEXT,
+     .is_valid = is_path,
+     .expected = "the path of a file",
+     .sentence = "a file that holds the token, instead of token"},
     {.name = "access_log",
      .type = OPTION_FLAG,
      .default_text = "true",
@@ -86,4 +111,11 @@ void params_environment(const char *name, char ret_variable[PARAMS_VARIABLE_BYTE
         ret_variable[used++] = (char)toupper((unsigned char)*name);
     }
     ret_variable[used] = '\0';
+}
+
+const char *params_getenv(const char *name) {
+    char variable[PARAMS_VARIABLE_BYTES];
+    params_environment(name, variable);
+    const char *text = getenv(variable);
+    return text && *text ? text : NULL;
 }

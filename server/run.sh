@@ -88,4 +88,5 @@ for argument in "$@"; do
     previous=$argument
 done
 print_what_to_try "$address"
+unset LAILAD_BUILD_DIR # ours, not the daemon's
 exec "$build/server/lailad" "$@"

@@ -1,6 +1,8 @@
 /* text_file.c - see text_file.h. */
 #include "server/text_file.h"
 
+#include "pools/base/data_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,7 +41,7 @@ int text_file_read(const char *path, struct buf *ret_buf) {
 
 int text_file_write(const char *path, const char *text) {
     char beside[4096];
-    int length = snprintf(beside, sizeof beside, "%s.new", path);
+    int length = snprintf(beside, sizeof beside, "%s" DATA_DIR_NEW_SUFFIX, path);
     if (length < 0 || (size_t)length >= sizeof beside) {
         return ENAMETOOLONG;
     }

@@ -4,62 +4,54 @@
 #include "server/params.h"
 #include "server/text_file.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-static bool is_token(const char *text, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] <= ' ' || text[i] > '~') {
-            return false;
-        }
-    }
-    return bytes > 0;
-}
-
-/* text is not terminated. */
-static bool set_token(struct settings *params, const char *file, const char *text, size_t bytes,
+/* A NUL ends no text here: what stands behind it is no token either. */
+static bool set_token(struct config *config, const char *file, struct buf *text,
                       struct complaint *complaint) {
-    while (bytes > 0 && memchr(" \t\r\n", text[bytes - 1], 4)) {
+    size_t bytes = text->size;
+    while (bytes > 0 && memchr(" \t\r\n", text->data[bytes - 1], 4)) {
         bytes--;
     }
-    if (bytes > TOKEN_MOST_BYTES || !is_token(text, bytes)) {
-        return complain(complaint, file, 0,
-                        "token_file: expected one token of visible ASCII characters, at most %d of them",
-                        TOKEN_MOST_BYTES);
+    if (bytes > 0) {
+        text->data[bytes] = '\0';
     }
-    char token[TOKEN_MOST_BYTES + 1];
-    memcpy(token, text, bytes);
-    token[bytes] = '\0';
+    const char *token = bytes > 0 ? text->data : "";
     struct op op;
     op_init(&op, 0, 0);
-    bool is_set = settings_set_stored(params, &op, "token", token) == OK;
-    explicit_bzero(token, sizeof token);
-    return is_set || complain(complaint, file, 0, "%s", op.fault.detail);
+    bool is_set = strlen(token) == bytes && settings_set_stored(config->params, &op, "token", token) == OK;
+    return is_set || config_complain(config, complaint, "token_file",
+                                     "%s: expected a token, " PARAMS_TOKEN_EXPECTED, file);
 }
 
-static bool is_in_environment(const char *name) {
-    char variable[PARAMS_VARIABLE_BYTES];
-    params_environment(name, variable);
-    const char *text = getenv(variable);
-    return text && *text;
+/* Whether both were told in one breath; else the later one counts. */
+static bool complain_both(const struct config *config, struct complaint *complaint) {
+    struct config_place token = config_place_of(config, "token");
+    char where[40] = "LAILAD_TOKEN";
+    if (token.source == SOURCE_FILE) {
+        snprintf(where, sizeof where, "token in line %u", token.line);
+    }
+    return config_complain(config, complaint, "token_file",
+                           "the token is also set by value (%s); expected only one of the two", where);
 }
 
-bool token_file_apply(struct settings *params, struct complaint *complaint) {
-    const char *file = settings_text(params, "token_file");
-    bool environment_has_token = is_in_environment("token");
-    bool environment_has_file = is_in_environment("token_file");
-    if (!file || !*file || (environment_has_token && !environment_has_file)) {
+bool token_file_apply(struct config *config, struct complaint *complaint) {
+    enum config_source file_source = config_place_of(config, "token_file").source;
+    enum config_source token_source = config_place_of(config, "token").source;
+    if (file_source == SOURCE_DEFAULT || token_source > file_source) {
         return true;
     }
-    bool beats_token = environment_has_file && !environment_has_token;
-    if (!beats_token && settings_is_set(params, "token")) {
-        return complain(complaint, file, 0,
-                        "token_file: the token is also set by value: only one of the two");
+    if (token_source == file_source) {
+        return complain_both(config, complaint);
     }
+    const char *file = settings_text(config->params, "token_file");
     AUTO(buf_fini) struct buf text;
     int failure = text_file_read(file, &text);
-    bool is_set = !failure ? set_token(params, file, text.data ? text.data : "", text.size, complaint)
-                           : complain_errno(complaint, file, failure);
+    char room[128];
+    bool is_set = failure ? config_complain(config, complaint, "token_file", "%s: %s", file,
+                                            strerror_r(failure, room, sizeof room))
+                          : set_token(config, file, &text, complaint);
     if (text.data) {
         explicit_bzero(text.data, text.size);
     }

@@ -2,6 +2,7 @@
 #include "pools/s3/s3_journal.h"
 
 #include "pools/base/buf.h"
+#include "pools/base/data_dir.h"
 #include "pools/base/mutex.h"
 
 #include <dirent.h>
@@ -56,7 +57,7 @@ struct s3_journal *s3_journal_open(const char *data_dir, const char *nickname, c
     }
     mutex_init(&journal->mutex, RANK_KIND_INNER);
     journal->store = strdup(store);
-    journal->root = join(data_dir, "uploads");
+    journal->root = join(data_dir, DATA_DIR_UPLOADS);
     journal->folder = journal->root ? join(journal->root, nickname) : NULL;
     if (!journal->store || !journal->folder) {
         goto fail;

@@ -119,6 +119,22 @@ static enum err check_texts(struct op *op, const struct s3_pool *s3) {
 }
 
 /* "https://host[:port][/path]" in its parts; the host as the Host field says it: lower case, without a default port. */
+/* HOST[:PORT]; an IPv6 address stands in brackets. */
+static bool is_authority(const char *text) {
+    const char *end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":[]");
+    if (!end || end == text + (*text == '[')) {
+        return false;
+    }
+    end += *end == ']';
+    if (*end == '\0') {
+        return true;
+    }
+    const char *port = end + 1;
+    size_t digits = strlen(port);
+    return *end == ':' && digits > 0 && digits <= 5 && only(port, "0123456789") &&
+           strtoul(port, NULL, 10) > 0 && strtoul(port, NULL, 10) <= 65535;
+}
+
 static enum err split_endpoint(struct op *op, const char *endpoint, bool *ret_tls, char *ret_host,
                                size_t host_cap, const char **ret_path) {
     static const char expected[] = "http://HOST[:PORT] or https://HOST[:PORT], with a path at most";
@@ -138,7 +154,7 @@ static enum err split_endpoint(struct op *op, const char *endpoint, bool *ret_tl
         ret_host[i] = (char)(upper ? byte - 'A' + 'a' : byte);
     }
     ret_host[bytes] = '\0';
-    if (!only(ret_host, LETTERS_DIGITS "-._:[]")) {
+    if (!only(ret_host, LETTERS_DIGITS "-._:[]") || !is_authority(ret_host)) {
         return refuse(op, "endpoint", expected);
     }
     const char *default_port = tls ? ":443" : ":80";

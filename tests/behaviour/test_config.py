@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import shutil
+import socket
 import tempfile
 
 from harness import Case, Daemon, run_binary
@@ -19,6 +20,15 @@ WRONG = {
     "listen_without_port": ('listen = "127.0.0.1"\n', 1, ["listen"]),
     "listen_port_too_big": ('listen = "127.0.0.1:65536"\n', 1, ["listen"]),
     "listen_nonsense": ('listen = "here"\n', 1, ["listen"]),
+    "listen_beyond_loopback": ('\nlisten = "0.0.0.0:0"\n', 2, ["listen: 0.0.0.0:0", "--insecure"]),
+    "data_dir_is_empty": ('data_dir = ""\n', 1, ["data_dir: expected", "folder"]),
+    "data_dir_is_date": ("data_dir = 2020-01-01\n", 1, ["data_dir: expected a string"]),
+    "token_is_empty": ('token = ""\n', 1, ["token: expected one word"]),
+    "token_of_two_lines": ('token = "a\\nb"\n', 1, ["token: expected one word"]),
+    "token_file_is_empty": ('\ntoken_file = ""\n', 2, ["token_file: expected", "file"]),
+    "token_file_is_missing": ('\ntoken_file = "/nonexistent/t"\n', 2, ["token_file: /nonexistent/t: No such file"]),
+    "token_file_is_folder": ('token_file = "/"\n', 1, ["token_file: /: Is a directory"]),
+    "token_told_twice": ('token = "t"\n\ntoken_file = "/nonexistent/t"\n', 3, ["token_file:", "line 1", "only one of the two"]),
     "data_dir_is_number": ("data_dir = 7\n", 1, ["data_dir", "string"]),
     "chain_is_number": ("chain = 7\n", 1, ["chain"]),
     "chain_of_numbers": ('chain = ["alpha << a", 5]\n' + MEMORY, 1, ["chain"]),
@@ -32,12 +42,18 @@ WRONG = {
     "size_is_flag": (MEMORY + "max_bytes = true\n", 3, ["max_bytes"]),
     "size_is_nonsense": (MEMORY + 'max_bytes = "many"\n', 3, ["max_bytes", "many"]),
     "size_is_negative": (MEMORY + "max_bytes = -1\n", 3, ["max_bytes"]),
+    "size_is_fraction": (MEMORY + "max_bytes = 1.5\n", 3, ["[pools.a] max_bytes: expected a number of bytes"]),
+    "option_unknown_and_list": (MEMORY + "colour = []\n", 3, ["colour: unknown option"]),
+    "hosts_by_pattern": ('\nallowed_hosts = ["*.example"]\n', 2, ["allowed_hosts: expected", "*.example"]),
+    "found_cut_in_a_character": (MEMORY + f'max_bytes = "x{"ä" * 60}"\n', 3, ["ä?"]),
+    "found_on_two_lines": (MEMORY + 'cache_control = "x\\r\\nA: b"\n', 3, ['(found "x??A: b")']),
     "size_has_bad_unit": (MEMORY + 'max_bytes = "5 parsecs"\n', 3, ["max_bytes"]),
     "count_is_text": (MEMORY + 'max_entries = "x"\n', 3, ["max_entries"]),
     "flag_is_text": ('[pools.h]\nkind = "hdf5"\nread_only = "yes"\n', 3, ["read_only"]),
     "choice_unknown": (S3 + 'addressing = "sideways"\n', 7, ["addressing", "path", "virtual"]),
     "s3_endpoint_of_another_scheme": (S3 + 'endpoint = "ftp://host"\n', 7, ["s3", "endpoint", "http"]),
     "s3_endpoint_without_host": (S3 + 'endpoint = "http://"\n', 7, ["endpoint"]),
+    "s3_endpoint_port_too_big": (S3 + 'endpoint = "http://host:99999"\n', 7, ["endpoint", "PORT"]),
     "s3_region_of_two_lines": (S3.replace('"r"', '"us\\r\\nX: y"'), 4, ["region"]),
     "s3_bucket_with_slash": (S3.replace('"b"', '"b/c"'), 3, ["bucket"]),
     "s3_secret_with_space": (S3.replace('"s"', '"s s"'), 6, ["secret_access_key"]),
@@ -99,6 +115,9 @@ class Errors(ConfigCase):
         """By whatever name: what counts is the file."""
         (self.home / "data" / "folder").mkdir(parents=True)
         (self.home / "data" / "link").symlink_to("folder")
+        (self.home / "data" / "soon.h5").symlink_to("folder/there.h5")
+        (self.home / "data" / "folder" / "there.h5").symlink_to(self.home / "data" / "x.h5")
+        (self.home / "data" / "round.h5").symlink_to("round.h5")
         for first, second in (
             ('path = "x.h5"', 'path = "x.h5"'),
             ("", 'path = "a.h5"'),  # <nickname>.h5
@@ -106,13 +125,52 @@ class Errors(ConfigCase):
             ('path = "folder/x.h5"', 'path = "link/x.h5"'),
             ('path = "x.h5"', f'path = "{self.home}/data/x.h5"'),
             ('path = "no/such/x.h5"', 'path = "no/../no/./such/x.h5"'),
+            ('path = "x.h5"', 'path = "soon.h5"'),
+            ('path = "round.h5"', 'path = "folder/../round.h5"'),
         ):
             with self.subTest(first=first, second=second):
                 config = f'[pools.a]\nkind = "hdf5"\n{first}\n[pools.b]\nkind = "hdf5"\n{second}\n'
-                self.assert_refused(self.check(config), 4, ["pools.b", "path", "pools.a"])
+                self.assert_refused(self.check(config), 6, ["pools.b", "path", "pools.a"])
         config = '[pools.a]\nkind = "hdf5"\n[pools.b]\nkind = "hdf5"\npath = "folder/a.h5"\n'
         self.assertEqual(self.check(config).returncode, 0)
-        self.assertEqual(sorted(path.name for path in (self.home / "data").iterdir()), ["folder", "link"])
+        self.assertEqual(sorted(path.name for path in (self.home / "data").iterdir()), ["folder", "link", "round.h5", "soon.h5"])
+
+    def test_a_file_that_something_else_writes(self):
+        """An hdf5 pool in DATA/listen would lose what it acknowledged when the daemon writes its address there."""
+        data = self.home / "data"
+        (data / "spool").mkdir(parents=True)
+        (data / "listen").touch()
+        (data / "link.h5").symlink_to("listen")
+        (self.home / "elsewhere.h5").symlink_to("data/state.db")
+        (self.home / "same").symlink_to("data")
+        for path in (
+            *("listen", "listen.new", "lock", "state.key", "state.key.new", "state.db", "state.db-wal", "state.db-shm"),
+            *("./listen", "folder/../lock", str(data / "state.key"), "../same/state.db", "link.h5", "../elsewhere.h5"),
+            *("spool", "spool/x.h5", "./spool/deep/x.h5", "uploads/s3/x.h5", ".", "..//data", "lock/x.h5"),
+            *("x.h5-journal", "../x.h5-journal", "folder/x.hdf5-journal", ".x.h5.lailad-compact", "", "folder/"),
+        ):
+            with self.subTest(path=path):
+                config = f'[pools.a]\nkind = "hdf5"\n\npath = "{path}"\n'
+                self.assert_refused(self.check(config), 4, ["[pools.a] path must"])
+        for path in ("listen.h5", "lock.h5", "spool.h5", "state.db.h5", "listener", "folder/listen", "../listen", "x.nxs", "journal"):
+            with self.subTest(path=path):
+                self.assertEqual(self.check(f'[pools.a]\nkind = "hdf5"\npath = "{path}"\n').returncode, 0)
+
+    def test_no_file_in_the_data_directory_is_left_out(self):
+        """Whatever a daemon keeps there beside its pools' files is refused as a pool's file, also over HTTP."""
+        daemon = self.new_daemon(config='[pools.a]\nkind = "hdf5"\n' + S3)
+        with daemon.client() as client:
+            self.assert_status(client.put_entry("a", "x", b"x"), 201)
+            pool = {"bucket": "b", "region": "r", "endpoint": "http://127.0.0.1:9", "access_key_id": "k", "secret_access_key": "s"}
+            self.assert_status(client.post_json("/pools", {"nickname": "far", "kind": "s3", "config": pool}), 201)
+            kept = sorted(path.name for path in daemon.data.iterdir() if path.name != "a.h5")
+            self.assertLess({"listen", "lock", "spool", "state.db", "state.key", "a.h5-journal"}, set(kept))
+            for name in (*kept, "spool/x.h5", "uploads/x.h5"):
+                with self.subTest(name=name):
+                    done = self.check(f'[pools.b]\nkind = "hdf5"\npath = "{name}"\n', "--data-dir", str(daemon.data))
+                    self.assert_refused(done, 3, ["[pools.b] path must"])
+                    answer = client.post_json("/pools", {"nickname": "b", "kind": "hdf5", "config": {"path": name}})
+                    self.assertIn("path must", self.assert_problem(answer, 400, "invalid-config")["detail"])
 
     def test_a_bad_expression_in_the_chain(self):
         for text in ("alpha <<", "alpha < a", "alpha << a >> alpha"):
@@ -129,6 +187,47 @@ class Errors(ConfigCase):
         done = run_binary("--config", str(self.home / "lailad.toml"), "--check-config", cwd=self.home)
         self.assertEqual(done.returncode, 1)
         self.assertIn("lailad.toml", done.stderr)
+
+    def test_values_from_elsewhere_name_their_place(self):
+        """The variable or the flag where the file and its line would stand."""
+        for env, args, words in (
+            ({"LAILAD_LISTEN": "here"}, (), 'LAILAD_LISTEN: listen: expected ADDRESS:PORT, like 127.0.0.1:8080 or [::1]:8080 (found "here")'),
+            ({"LAILAD_LISTEN": "0.0.0.0:0"}, (), "LAILAD_LISTEN: listen: 0.0.0.0:0: an address"),
+            ({"LAILAD_LOG_LEVEL": "loud"}, (), "LAILAD_LOG_LEVEL: log_level: expected one of"),
+            ({"LAILAD_POLL_THREADS": "65"}, (), 'LAILAD_POLL_THREADS: poll_threads: expected at most 64 (found "65")'),
+            ({"LAILAD_ACCESS_LOG": "no"}, (), "LAILAD_ACCESS_LOG: access_log: expected true or false"),
+            ({"LAILAD_TOKEN": "two words"}, (), "LAILAD_TOKEN: token: expected one word"),
+            ({"LAILAD_TOKEN_FILE": "/nonexistent/t"}, (), "LAILAD_TOKEN_FILE: token_file: /nonexistent/t: No such file"),
+            ({"LAILAD_TOKEN_FILE": "/", "LAILAD_TOKEN": "t"}, (), "LAILAD_TOKEN_FILE: token_file: the token is also set by value (LAILAD_TOKEN)"),
+            ({}, ("--listen", "here"), "--listen: listen: expected ADDRESS:PORT"),
+            ({"LAILAD_LISTEN": "127.0.0.1:0"}, ("--listen", "[::]:0"), "--listen: listen: [::]:0: an address"),
+            ({}, ("--data-dir", "x" * 5000), "--data-dir: data_dir: expected the path of a folder"),
+            ({}, ("--config", "/nonexistent/c"), "--config: /nonexistent/c: No such file"),
+            ({}, ("--secrets", "/nonexistent/s"), "--secrets: /nonexistent/s: No such file"),
+        ):
+            with self.subTest(env=env, args=args):
+                done = self.check(MEMORY, *args, env=env)
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith("lailad: " + words), done.stderr)
+                self.assertNotIn("two words", done.stderr)
+
+    def test_what_the_start_finds_names_its_place(self):
+        """The checks cannot know whether the folder can be made and the port is free."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            config = str(self.write("lailad.toml", f'\nlisten = "{address}"\ndata_dir = "/proc/none"\n'))
+            data = ("--data-dir", str(self.home / "data"))
+            for args, env, words in (
+                (("--config", config), {}, f"{config}:3: data_dir: /proc/none: "),
+                ((), {"LAILAD_DATA_DIR": "/proc/none"}, "LAILAD_DATA_DIR: data_dir: /proc/none: "),
+                (("--data-dir", config), {}, f"--data-dir: data_dir: {config}: Not a directory"),
+                (("--config", config, *data), {}, f"{config}:2: listen: {address}: "),
+                (data, {"LAILAD_LISTEN": address}, f"LAILAD_LISTEN: listen: {address}: "),
+            ):
+                with self.subTest(args=args, env=env):
+                    done = run_binary(*args, env=env, cwd=self.home)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn("lailad: " + words, done.stderr)
 
     def test_mistakes_in_the_secrets_file(self):
         for secrets, line in (("AWS_REGION = \n", 1), ("A = 1\nB = \"x\n", 2)):
@@ -253,6 +352,120 @@ class Names(ConfigCase):
         self.assertFalse((self.home / "elsewhere").exists())
 
 
+TWO = MEMORY + '[pools.b]\nkind = "memory"\n'
+
+
+class Environment(ConfigCase):
+    """Every key in capitals beats the file; a list is one text."""
+
+    def client_of(self, env, config=TWO, args=()):
+        daemon = self.new_daemon(config=config, env=env, args=args)
+        return self.new_client(daemon)
+
+    def test_the_chain(self):
+        config = 'chain = "alpha << b"\n' + TWO
+        for text, chain in (
+            ("alpha << a", b"alpha << a\n"),
+            ("alpha << a; a << b ;", b"alpha << a << b\n"),
+            ("\n b >> a\nalpha << b\n", b"a << b\nalpha << b\n"),
+            ("alpha", b""),
+            (";", b""),
+            ("", b"alpha << b\n"),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(self.client_of({"LAILAD_CHAIN": text}, config).get("/chain").body, chain)
+
+    def test_without_a_file(self):
+        daemon = Daemon(env={"LAILAD_CHAIN": "alpha"})
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        self.assertEqual(self.new_client(daemon).get("/chain").body, b"")
+
+    def test_the_hosts(self):
+        config = 'allowed_hosts = ["file.example"]\n' + TWO
+        daemon = self.new_daemon(config=config, env={"LAILAD_ALLOWED_HOSTS": "one.example, two.example:8443,\n,"})
+        for host, status in (("one.example", 200), ("two.example:8443", 200), ("file.example", 400), ("127.0.0.1", 400)):
+            with self.subTest(host=host), daemon.raw() as raw:
+                raw.send(f"GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                self.assertEqual(raw.answer().status, status)
+
+    def test_the_origins(self):
+        config = 'cors_origins = ["https://file.example"]\n' + TWO
+        page = "https://a.example"
+        for text, allowed in (("https://b.example,https://a.example", page), (" * ", "*"), ("", None), ("https://b.example", None)):
+            with self.subTest(text=text):
+                answer = self.client_of({"LAILAD_CORS_ORIGINS": text}, config).get("/pools", {"Origin": page})
+                self.assertEqual(answer.header("Access-Control-Allow-Origin"), allowed)
+
+    def test_the_names_for_requests(self):
+        config = 'rest_secrets = ["ONLY_IN_THE_FILE"]\n' + TWO
+        client = self.client_of({"LAILAD_REST_SECRETS": "KEY_ID, KEY", "KEY_ID": "id", "KEY": "key", "ONLY_IN_THE_FILE": "x"}, config)
+        for name, status in (("ONLY_IN_THE_FILE", 400), ("KEY", 201)):
+            body = {"bucket": "b", "endpoint": "http://127.0.0.1:9", "region": "r", "access_key_id": "${KEY_ID}"}
+            body["secret_access_key"] = f"${{{name}}}"
+            self.assert_status(client.post_json("/pools", {"nickname": "far", "kind": "s3", "config": body}), status)
+
+    def test_mistakes_name_the_variable(self):
+        for name, text, words in (
+            ("CHAIN", "alpha << none", "chain: there is no [pools.none]"),
+            ("CHAIN", "alpha << a; a << alpha", "chain: 'a << alpha' closes a cycle"),
+            ("CHAIN", "alpha << a;alpha << a >> b", "chain: line 2, column "),
+            ("CHAIN", "alpha < a", "chain: line 1"),
+            ("ALLOWED_HOSTS", "fine,http://a", "allowed_hosts: expected hosts"),
+            ("ALLOWED_HOSTS", "*", "allowed_hosts: expected hosts"),
+            ("ALLOWED_HOSTS", "a b", "allowed_hosts: expected hosts"),
+            ("CORS_ORIGINS", "*,https://a.example", 'cors_origins: expected "*" or a list'),
+            ("CORS_ORIGINS", "https://a.example/", 'cors_origins: expected "*" or a list'),
+            ("REST_SECRETS", ",".join("n" * 300), "rest_secrets: expected a list of at most 256"),
+        ):
+            with self.subTest(name=name, text=text):
+                done = self.check(TWO, env={"LAILAD_" + name: text})
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith(f"lailad: LAILAD_{name}: {words}"), done.stderr)
+
+    def test_every_key_of_the_help_can_be_set(self):
+        """A value that fits no key is refused under the variable's own name."""
+        table = run_binary("--help").stdout.split("Settings of the configuration file")[1].split("Beside them")[0]
+        keys = re.findall(r"^  (\w+) ", table, re.MULTILINE)
+        self.assertIn("listen", keys)
+        for key in (*keys, "chain", "allowed_hosts", "cors_origins"):
+            with self.subTest(key=key):
+                done = self.check(TWO, env={"LAILAD_" + key.upper(): "\u00e4 " * 3000})
+                self.assertEqual(done.returncode, 1)
+                self.assertTrue(done.stderr.startswith(f"lailad: LAILAD_{key.upper()}: {key}: "), done.stderr[:200])
+
+
+class MistypedVariables(ConfigCase):
+    """They set nothing, which is told; the start is not refused for it."""
+
+    def test_they_are_named(self):
+        strange = {"LAILAD_LISTN": "127.0.0.1:1", "LAILAD_": "x", "LAILAD_listen": "127.0.0.1:1", "LAILAD_POOLS": "x", "LAILAD_" + "X" * 100: "1"}
+        done = self.check(MEMORY, env=strange)
+        self.assertEqual((done.returncode, done.stdout), (0, "lailad: the configuration is good\n"))
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), len(strange), done.stderr)
+        for name in strange:
+            self.assertEqual(len([line for line in lines if f"main: {name} in the environment" in line]), 1, done.stderr)
+        self.assertNotIn("127.0.0.1:1", done.stderr)
+        daemon = self.new_daemon(env=strange)
+        self.assertIn("LAILAD_LISTN in the environment", daemon.log())
+
+    def test_what_somebody_else_means_is_not(self):
+        config = 'rest_secrets = ["LAILAD_FOR_REQUESTS"]\n[pools.h]\nkind = "hdf5"\npath = "${LAILAD_FILE}.h5"\n'
+        env = {
+            "LAILAD_FILE": "f",
+            "LAILAD_FOR_REQUESTS": "r",
+            "LAILAD_SERVICE_HOST": "10.0.0.1",
+            "LAILAD_PORT": "tcp://10.0.0.1:80",
+            "LAILAD_PORT_80_TCP_ADDR": "10.0.0.1",
+            "LAILAD_LISTEN": "",
+            "LAILAD_CHAIN": "alpha",
+            "LAILADX": "x",
+        }
+        done = self.check(config, env=env)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Addresses(ConfigCase):
     """Loopback by default; anything else needs a token or an explicit word."""
 
@@ -271,7 +484,7 @@ class Addresses(ConfigCase):
         self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
 
     def test_with_a_token(self):
-        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a long enough token")
+        daemon = self.new_daemon(args=["--listen", "0.0.0.0:0"], token="a-long-enough-token")
         self.assertEqual(self.new_client(daemon).get("/pools").status, 200)
         with daemon.client(headers={"Authorization": "Bearer wrong"}) as stranger:
             self.assertEqual(stranger.get("/pools").status, 401)

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The journal is beside the file: its name and this. */
+#define MEDIUM_JOURNAL_SUFFIX "-journal"
+
 enum medium_file { MEDIUM_MAIN, MEDIUM_JOURNAL };
 
 struct medium;
@@ -45,7 +48,7 @@ struct medium {
 /* An entry made or removed beside the path is durable afterwards. 0 or an errno. */
 int medium_sync_directory(const char *path);
 
-/* The real one. fd is the HDF5 file's, locked by the caller, and stays the caller's; the journal is `<path>-journal`.
+/* The real one. fd is the HDF5 file's, locked by the caller, and stays the caller's; the journal is beside it.
  * Takes an exclusive flock on the journal, too: ERR_CONFLICT (REASON_FILE_IN_USE). */
 enum err medium_open_posix(struct op *op, int fd, const char *path, bool writable,
                            struct medium **ret_medium) MUST_USE;

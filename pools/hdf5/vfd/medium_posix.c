@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define JOURNAL_SUFFIX "-journal"
 #define REJECTED_SUFFIX ".rejected"
 #define MOST_REJECTED 100
 
@@ -232,13 +231,13 @@ static struct posix_medium *posix_new(int fd, const char *path, bool writable) {
     if (!posix) {
         return NULL;
     }
-    size_t bytes = strlen(path) + sizeof JOURNAL_SUFFIX;
+    size_t bytes = strlen(path) + sizeof MEDIUM_JOURNAL_SUFFIX;
     posix->journal_path = malloc(bytes);
     if (!posix->journal_path) {
         free(posix);
         return NULL;
     }
-    snprintf(posix->journal_path, bytes, "%s" JOURNAL_SUFFIX, path);
+    snprintf(posix->journal_path, bytes, "%s" MEDIUM_JOURNAL_SUFFIX, path);
     posix->base.ops = &posix_ops;
     posix->base.writable = writable;
     posix->main_fd = fd;
