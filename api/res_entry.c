@@ -231,6 +231,14 @@ enum api_step res_entry_get(struct request *request, struct response *response) 
 
 /* ---- DELETE ---- */
 
+enum api_step res_entry_delete_peek(struct request *request, struct response *response) {
+    struct id id;
+    struct condition condition;
+    enum err err = entry_id(request, &id);
+    err = err ? err : entry_write_condition(request, &condition);
+    return err ? problem_done(request, response, err) : API_LANE;
+}
+
 enum api_step res_entry_delete(struct request *request, struct response *response) {
     struct id id;
     struct condition condition;
