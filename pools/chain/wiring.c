@@ -168,6 +168,12 @@ static bool expr_names(const struct expr_links *wanted, const char *pool) {
 static enum err prepare_apply(struct wiring *wiring, struct op *op, const struct expr_links *wanted,
                               bool replace, struct links *links) {
     const bool skip = false;
+    for (size_t i = 0; i < wanted->lone_count; i++) {
+        enum err err = check_exists(wiring, op, wanted->lone[i].pool);
+        if (err) {
+            return err;
+        }
+    }
     for (size_t i = 0; i < wanted->count; i++) {
         const struct expr_link *link = &wanted->links[i];
         enum err err = check_exists(wiring, op, link->pool);

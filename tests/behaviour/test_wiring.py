@@ -135,6 +135,19 @@ class Chain(WiringCase):
         self.assertEqual(self.assert_status(self.replace("b << c"), 200).body, b"b << c\n")
         self.assertIsNone(self.http.proxy_of("a"))
 
+    def test_a_name_that_nobody_has_changes_nothing(self):
+        """Also where it links nothing: alone on a line it would have unlinked everything."""
+        self.assert_status(self.replace("a << b"), 200)
+        for text in ("alhpa", "a << c\nalhpa", "alhpa\na << c", "a << alhpa", "alhpa << a"):
+            self.assert_problem(self.replace(text), 404, "pool-not-found")
+            if "<<" in text:
+                self.assert_problem(self.http.wire(text), 404, "pool-not-found")
+            self.assertEqual(self.chain(), "a << b\n", text)
+        self.assert_status(self.http.wire("c << d\na"), 200)
+        self.assertEqual(self.chain(), "a << b\nc << d\n")
+        self.assert_status(self.replace("a"), 200)
+        self.assertEqual(self.chain(), "")
+
     def test_as_json(self):
         self.assert_status(self.replace("a << b << c\nd << c"), 200)
         answer = self.assert_status(self.http.get("/chain", {"Accept": "application/json"}), 200)
