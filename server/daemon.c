@@ -102,6 +102,7 @@ static bool open_storage(struct daemon *daemon, struct complaint *error) {
         [LANE_FETCH_REMOTE] = (unsigned)number_of(daemon, "fetch_threads"),
     };
     struct flights_limits limits = {
+        .step_timeout_ns = seconds_of(daemon, "step_timeout_s"),
         .entry_most_bytes = number_of(daemon, "entry_buffer_bytes"),
         .flight_max_bytes = number_of(daemon, "flight_max_bytes"),
     };
@@ -186,6 +187,7 @@ static bool start_requests(struct daemon *daemon, const struct daemon_options *o
         .version = options->version,
         .json_most_bytes = number_of(daemon, "json_max_bytes"),
         .body_most_bytes = number_of(daemon, "body_max_bytes"),
+        .step_timeout_ns = seconds_of(daemon, "step_timeout_s"),
         .range_fill_most_bytes = number_of(daemon, "range_fill_max"),
     };
     struct reaper_limits reaping = {

@@ -209,7 +209,7 @@ static void hand_over(struct exchange *exchange) {
 }
 
 static void run_handler(struct exchange *exchange) {
-    exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+    op_step(&exchange->request.op, exchange->set->config.step_timeout_ns);
     switch (api_run(&exchange->request, &exchange->response)) {
     case API_DONE:
         hand_over(exchange);
@@ -260,7 +260,7 @@ static void run_task(struct task *task) {
     } else if (open && !answered) {
         run_handler(exchange);
     } else if (open && exchange->pumping && !exchange->mapped) {
-        exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+        op_step(&exchange->request.op, exchange->set->config.step_timeout_ns);
         pump(exchange);
     }
 

@@ -290,6 +290,57 @@ class ScriptedStore(DaemonCase):
         self.assert_status(self.http.delete("/pools/odd"), 204)
 
 
+class HangingStore(DaemonCase):
+    """step_timeout_s bounds each step on a store that hangs, whoever takes it: a request, or a flight that readers share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.origin = Origin()
+        cls.addClassCleanup(cls.origin.stop)
+        cls.config = 'step_timeout_s = 2\nchain = "alpha << s3"\n' + cls.origin.pool("s3")
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        self.name = object_name(self._testMethodName)
+        self.origin.put(self.name, b"body")
+        self.quick = self.new_client(self.daemon, timeout=15)  # the store itself would be waited for twice 30 s
+
+    def test_a_read_through_a_chain(self):
+        gate = self.origin.hold(self.name)
+        self.addCleanup(gate.open)
+        readers = [self.new_client(self.daemon, timeout=15) for _ in range(3)]
+        for reader in readers:
+            reader.send("GET", entry_target("alpha", self._testMethodName))
+        for reader in readers:
+            self.assert_problem(reader.receive(), 504, "tier-timeout")
+        self.origin.behave(self.name)
+        self.assertEqual(self.assert_status(self.quick.read("alpha", self._testMethodName), 200).body, b"body")
+
+    def test_a_body_that_stops(self):
+        for size in (600 * 1024, 3 * MIB):  # whole before the answer, and handed on as it comes
+            self.origin.put(self.name, bytes(size))
+            gate = self.origin.pause(self.name, 500 * 1024)
+            self.addCleanup(gate.open)
+            with self.daemon.raw(timeout=15) as raw:
+                raw.send(f"GET {entry_target('alpha', self._testMethodName)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                answer = raw.answer()
+            self.assertEqual(answer.status, 200 if size > MIB else 504)
+            self.assertLess(len(answer.body), size)
+
+    def test_a_body_that_takes_longer_than_a_step(self):
+        body = bytes(600 * 1024)
+        self.origin.put(self.name, body)
+        self.origin.drip(self.name, 150 * 1024)
+        self.assertEqual(self.assert_status(self.quick.read("alpha", self._testMethodName), 200).body, body)
+
+    def test_a_write(self):
+        gate = self.origin.hold_put(self.name)
+        self.addCleanup(gate.open)
+        self.assert_problem(self.quick.put_entry("s3", self._testMethodName, b"new"), 504, "tier-timeout")
+        self.assertEqual(self.origin.count("PUT", self.name), 1)
+
+
 class NoCredentials(Case):
     def test_a_pool_without_credentials_says_so(self):
         """It is a visible pool that names what it needs, and no request goes out."""
