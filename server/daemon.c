@@ -283,6 +283,8 @@ static void withdraw(const struct daemon *daemon) {
     }
 }
 
+/* For the answers to those who still wait after the drain. */
+#define TURN_AWAY_NS NS_PER_S
 /* For the connections that are left after the drain. */
 #define END_ALL_NS NS_PER_S
 
@@ -295,6 +297,7 @@ void daemon_stop(struct daemon *daemon) {
     }
     if (daemon->listener) {
         listener_quiesce(daemon->listener);
+        exchanges_turn_away(daemon->exchanges, clock_now_ns() + TURN_AWAY_NS);
         exchanges_hurry(daemon->exchanges);
         reaper_end_all(daemon->reaper, clock_now_ns() + END_ALL_NS);
         listener_stop(daemon->listener);
