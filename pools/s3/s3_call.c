@@ -206,12 +206,13 @@ static enum err record_refusal(struct op *op, const struct s3_call *call, struct
     }
     const char *after = http_exchange_field(exchange, "Retry-After");
     unsigned long after_s = after && *after >= '0' && *after <= '9' ? strtoul(after, NULL, 10) : 0;
-    struct s3_refusal refusal = {.status = http_exchange_status(exchange),
-                                 .code = error.code,
-                                 .region = error.region,
-                                 .retry_after_s =
-                                     (unsigned)(after_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : after_s),
-                                 .conditional = call->conditional};
+    struct s3_refusal refusal = {
+        .status = http_exchange_status(exchange),
+        .code = error.code,
+        .region = error.region,
+        .retry_after_s = (unsigned)(after_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : after_s),
+        .conditional = call->conditional,
+        .asks_object = call->name && strcmp(call->method, "PUT") != 0 && strcmp(call->method, "POST") != 0};
     return s3_errors_record(op, &refusal, ret_cause);
 }
 

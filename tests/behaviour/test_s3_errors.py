@@ -220,6 +220,21 @@ class ScriptedStore(DaemonCase):
     def test_a_missing_bucket_is_not_a_missing_entry(self):
         self.assert_problem(self.failing(404, "NoSuchBucket"), 500, "bucket-not-found")
 
+    def test_a_missing_object_that_nobody_asked_for(self):
+        """Absence is what a read of the object says. Elsewhere the same words are no answer."""
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_problem(self.http.put(self.target, b"x"), 502, "tier-bad-answer")
+        self.origin.fail(None, 404, "NoSuchKey", 2)
+        self.assert_problem(self.http.get("/pools/s3/entries"), 502, "tier-bad-answer")
+        self.assert_problem(self.http.delete("/pools/s3/entries?all=true"), 502, "tier-bad-answer")
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_problem(self.http.get(self.target), 404, "entry-not-found")
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_status(self.http.delete(self.target), 204)
+        # AWS says so of If-Match on an object that went meanwhile.
+        self.origin.fail_puts(self.name, 404, "NoSuchKey")
+        self.assert_problem(self.http.put(self.target, b"x", {"If-None-Match": "*"}), 412, "precondition-failed")
+
     def test_other_client_errors_are_not_retried(self):
         answer = self.failing(400, "InvalidRequest")
         self.assertGreaterEqual(answer.status, 500)
