@@ -78,6 +78,7 @@ struct s3_call {
      * answer), or when its length is known and at most this. 0 = never. */
     size_t collect_most_bytes;
     bool must_collect;
+    bool may_fail_late; /* with must_collect: a 200 may have an error document for its body */
 };
 
 struct s3_answer {

@@ -12,7 +12,6 @@
 
 #include "pools/base/clock.h"
 #include "pools/object_store/list_xml.h"
-#include "pools/s3/s3_errors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +156,7 @@ static enum err send_completion(struct multipart *multipart, struct op *op, bool
                            .payload_hash = hash,
                            .collect_most_bytes = 65536,
                            .must_collect = true,
+                           .may_fail_late = true,
                            .fence = multipart->upload->fence};
     s3_call_query(&call, "uploadId", multipart->id);
     s3_call_field(&call, "Content-Type", "application/xml");
@@ -168,19 +168,12 @@ static enum err send_completion(struct multipart *multipart, struct op *op, bool
     }
     struct completed_answer completed;
     list_xml_completed(answer.body.data, answer.body.size, &completed);
-    if (completed.error.code[0] == '\0') {
-        *ret_sure = completed.sure;
-        size_t bytes = strlen(completed.etag);
-        if (bytes < S3_ETAG_BYTES) {
-            memcpy(ret_etag, completed.etag, bytes + 1);
-        }
-        return OK;
+    *ret_sure = completed.sure;
+    size_t bytes = strlen(completed.etag);
+    if (bytes < S3_ETAG_BYTES) {
+        memcpy(ret_etag, completed.etag, bytes + 1);
     }
-    enum retry_cause cause;
-    struct s3_refusal refusal = {.status = http_exchange_status(answer.exchange),
-                                 .code = completed.error.code,
-                                 .region = completed.error.region};
-    return s3_errors_record(op, &refusal, &cause);
+    return OK;
 }
 
 static enum err complete(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {

@@ -192,12 +192,27 @@ START_TEST(an_error_inside_success_is_an_error) {
     char head[512];
     char *body = parted_body(head);
     const char *late =
-        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>InternalError</Code></Error>  ";
+        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>AccessDenied</Code></Error>   ";
     const struct fake_answer answers[] = {
         {.text = BEGUN},   {.text = PART_OK}, {.text = PART_OK},   {.text = PART_OK}, {.text = PART_OK},
         {.text = PART_OK}, {.text = late},    {.text = HEAD_NONE}, {.text = NO_KEY},  {.text = GONE}};
     struct scene scene = begin(answers, ARRAY_COUNT(answers));
-    expect_fault(put(scene.pool, "x", body, PARTED_BYTES, NULL), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    expect_fault(put(scene.pool, "x", body, PARTED_BYTES, NULL), ERR_DENIED, REASON_DENIED);
+    end(&scene);
+    free(body);
+}
+END_TEST
+
+START_TEST(an_error_inside_success_is_asked_about_again) {
+    char head[512];
+    char *body = parted_body(head);
+    const char *late =
+        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>InternalError</Code></Error>  ";
+    const struct fake_answer answers[] = {{.text = BEGUN},   {.text = PART_OK}, {.text = PART_OK},
+                                          {.text = PART_OK}, {.text = PART_OK}, {.text = PART_OK},
+                                          {.text = late},    {.text = late},    {.text = COMPLETED}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    ck_assert_int_eq(put(scene.pool, "x", body, PARTED_BYTES, NULL), OK);
     end(&scene);
     free(body);
 }
@@ -211,5 +226,6 @@ TCase *s3_multipart_case(void) {
     tcase_add_loop_test(tcase, an_open_completion_is_looked_into, 0, (int)ARRAY_COUNT(open_end));
     tcase_add_test(tcase, leftovers_go_one_by_one_and_only_when_gone);
     tcase_add_test(tcase, an_error_inside_success_is_an_error);
+    tcase_add_test(tcase, an_error_inside_success_is_asked_about_again);
     return tcase;
 }
