@@ -18,7 +18,6 @@
 
 #define XML_MOST_BYTES ((size_t)4 << 20)
 #define PIECE_BYTES ((size_t)256 * 1024)
-#define ABORT_MOST_NS (10 * NS_PER_S)
 
 struct multipart {
     struct s3_pool *s3;
@@ -197,15 +196,12 @@ static enum err complete(struct multipart *multipart, struct op *op, char ret_et
     return proof;
 }
 
-/* True when the store has no such upload any more. */
-static bool abort_upload(struct s3_pool *s3, const char *name, const char *upload_id) {
-    struct op op; /* of its own: what ended the upload may be the caller's deadline */
-    op_init(&op, 0, ABORT_MOST_NS);
+bool s3_multipart_abort(struct s3_pool *s3, struct op *op, const char *name, const char *upload_id) {
     struct s3_call call = {.method = "DELETE", .name = name};
     s3_call_query(&call, "uploadId", upload_id);
     AUTO(s3_answer_fini) struct s3_answer answer;
     s3_answer_init(&answer);
-    enum err err = s3_call_send(s3, &op, &call, &answer);
+    enum err err = s3_call_send(s3, op, &call, &answer);
     return err == OK || err == ERR_NOT_FOUND || strcmp(answer.code, "NoSuchUpload") == 0;
 }
 
@@ -222,19 +218,10 @@ enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upl
     err = err == OK ? send_parts(&multipart, op) : op_no_memory(op);
     err = err == OK ? complete(&multipart, op, ret_etag) : err;
     buf_fini(&multipart.parts);
-    if (err == OK || abort_upload(s3, upload->name, multipart.id)) {
+    struct op abort; /* of its own: what ended the upload may be the caller's deadline */
+    op_init(&abort, 0, S3_ABORT_MOST_NS);
+    if (err == OK || s3_multipart_abort(s3, &abort, upload->name, multipart.id)) {
         s3_journal_drop(s3->journal, &multipart.ticket);
     }
     return err;
-}
-
-void s3_multipart_sweep(struct s3_pool *s3) {
-    struct s3_ticket ticket;
-    char record[S3_RECORD_BYTES];
-    const char *name;
-    const char *upload_id;
-    if (s3->journal && s3_journal_take_leftover(s3->journal, &ticket, record, &name, &upload_id) &&
-        abort_upload(s3, name, upload_id)) {
-        s3_journal_drop(s3->journal, &ticket);
-    }
 }
