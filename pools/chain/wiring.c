@@ -217,6 +217,19 @@ enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_li
     return err;
 }
 
+/* A link that was never set has a generation of its own too: a tag that is from an earlier pool of the name names nothing any more. */
+enum err wiring_adopt_pool(void *context, struct op *op, const char *nickname) {
+    const bool skip = false;
+    struct wiring *wiring = context;
+    struct links links = {0};
+    enum err err = begin_change(wiring, op, &links);
+    err = err ? err : links_put(&links, op, nickname, "", &skip);
+    err = err ? err : save_and_publish(wiring, op, &links, NULL);
+    end_change(wiring);
+    links_fini(&links);
+    return err;
+}
+
 enum err wiring_drop_pool(void *context, struct op *op, const char *nickname) {
     struct wiring *wiring = context;
     struct links links = {0};

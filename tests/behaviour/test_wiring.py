@@ -215,6 +215,18 @@ class Pools(WiringCase):
         self.assert_problem(self.http.get("/pools/new"), 404, "pool-not-found")
         self.assert_problem(self.http.read("new", "x"), 404, "pool-not-found")
 
+    def test_a_name_used_again_has_no_old_tag(self):
+        make = {"nickname": "again", "kind": "memory", "config": {}}
+        seen = set()
+        for _ in range(3):
+            self.assert_status(self.http.post_json("/pools", make), 201)
+            self.assertNotIn(self.proxy_etag("again"), seen)
+            seen.add(self.proxy_etag("again"))
+            for etag in seen - {self.proxy_etag("again")}:
+                answer = self.http.put_json("/pools/again/proxy_to", {"pool": "a"}, {"If-Match": etag})
+                self.assert_problem(answer, 412, "precondition-failed")
+            self.assert_status(self.http.delete("/pools/again"), 204)
+
     def test_declared_pools_and_alpha_stay(self):
         self.assert_problem(self.http.delete("/pools/a"), 409, "declared-in-config")
         self.assert_problem(self.http.delete("/pools/alpha"), 409, "pool-permanent")
