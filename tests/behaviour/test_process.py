@@ -274,6 +274,15 @@ class Ending(Case):
 
 
 class Keeping(Case):
+    def test_an_emptied_state_is_told(self):
+        daemon = self.new_daemon(config=DISK)
+        self.assertNotIn("state.db", daemon.log())
+        daemon.stop()
+        os.truncate(daemon.data / "state.db", 0)
+        daemon.start()
+        self.assertIn("state.db is empty", daemon.log())
+        self.assert_status(self.new_client(daemon).get("/readyz"), 200)
+
     def test_a_restart_keeps_disk_entries_and_forgets_memory(self):
         daemon = self.new_daemon(config=DISK)
         client = self.new_client(daemon)
