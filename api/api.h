@@ -12,6 +12,7 @@ struct api {
     const char *version;
     size_t json_most_bytes;         /* 1 MiB (design.md 13.24) */
     uint64_t body_most_bytes;       /* of an entry; 0 = no limit */
+    uint64_t step_timeout_ns;       /* for one step of a request on storage; 0 = no limit */
     uint64_t range_fill_most_bytes; /* a part of a larger cold entry fills nothing (design.md 13.15) */
 };
 

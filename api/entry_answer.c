@@ -101,15 +101,14 @@ void entry_describe_content(struct response *response, const struct meta *meta,
     response_header_text(response, "Content-Range", field);
 }
 
-enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
-                                 enum err kind) {
+void entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
+                        enum err kind) {
     char field[RANGE_FIELD_BYTES];
     range_format_unsatisfied(meta->size_bytes, field);
     problem_done(request, response, kind);
     if (kind == ERR_RANGE) {
         response_header_text(response, "Content-Range", field);
     }
-    return API_DONE;
 }
 
 void entry_tag(struct response *response, const struct meta *meta) {

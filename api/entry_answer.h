@@ -32,8 +32,8 @@ void entry_describe(const struct request *request, struct response *response, co
 void entry_describe_content(struct response *response, const struct meta *meta,
                             const struct range_part *part);
 /* The answer to a Range that cannot be had; a 416 says how large the entry is. */
-enum api_step entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
-                                 enum err kind);
+void entry_range_failed(struct request *request, struct response *response, const struct meta *meta,
+                        enum err kind);
 /* 304 likewise. */
 void entry_not_modified(const struct request *request, struct response *response, const struct meta *meta,
                         enum entry_form form);

@@ -165,6 +165,11 @@ enum body_rule {
     BODY_STREAMED    /* read by the handler */
 };
 
+enum work_place {
+    WORK_AT_STORE, /* run asks the pool's storage, which may be behind a network and hang */
+    WORK_AT_HAND   /* run needs what is in the process or its state.db: it waits for nobody's store */
+};
+
 struct route {
     enum http_method method;
     /* "/pools/{nick}/entries/{id}": segments; a {name} takes one segment, decoded once */
@@ -172,6 +177,7 @@ struct route {
     const char *operation; /* operationId in openapi.yaml */
     enum scope scope;
     enum body_rule body;
+    enum work_place work;
     enum api_step (*peek)(struct request *request,
                           struct response *response); /* NULL = straight to the lane */
     enum api_step (*run)(struct request *request, struct response *response);

@@ -195,7 +195,7 @@ enum api_step api_run(struct request *request, struct response *response) {
 
 const void *api_share(const struct request *request) {
     bool is_remote = request->pool && request->pool->capabilities.remote;
-    return is_remote ? request->pool : request->reaches_out;
+    return is_remote && request->route->work == WORK_AT_STORE ? request->pool : request->reaches_out;
 }
 
 enum lane api_lane(const struct request *request) {

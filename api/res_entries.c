@@ -1,4 +1,5 @@
-/* res_entries.c - the entries of one pool together: list and empty. Local, both of them. */
+/* res_entries.c - the entries of one pool together: list and empty. Local, both of them. What was asked wrongly is refused in peek: it waits
+ * for no store. */
 #include "api/api.h"
 #include "api/json.h"
 #include "api/problem.h"
@@ -107,6 +108,12 @@ static json_t *listing_to_json(const struct listing *listing) {
     return json_pack("{s:o,s:o}", "ids", ids, "next_cursor", next);
 }
 
+enum api_step res_entries_list_peek(struct request *request, struct response *response) {
+    struct list_wish wish;
+    enum err err = read_list_wish(request, &wish);
+    return err ? problem_done(request, response, err) : API_LANE;
+}
+
 enum api_step res_entries_list(struct request *request, struct response *response) {
     struct list_wish wish;
     struct listing listing = {0};
@@ -128,13 +135,17 @@ enum api_step res_entries_list(struct request *request, struct response *respons
 
 /* ---- empty ---- */
 
-enum api_step res_entries_empty(struct request *request, struct response *response) {
+enum api_step res_entries_empty_peek(struct request *request, struct response *response) {
     const struct target_text *all = target_query(&request->target, "all");
     if (!all || all->bytes != 4 || memcmp(all->text, "true", 4) != 0) {
         return problem_done(request, response,
                             op_fail(&request->op, REASON_CONFIRM_EMPTY,
                                     "to remove every entry say ?all=true; an id may be missing in the path"));
     }
+    return API_LANE;
+}
+
+enum api_step res_entries_empty(struct request *request, struct response *response) {
     struct problem_extra extra = {.has_deleted = true};
     enum err err = pool_empty(request->pool, &request->op, &extra.deleted);
     if (err) {

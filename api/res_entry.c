@@ -26,7 +26,9 @@ static enum api_step answer_hit(struct request *request, struct response *respon
         bool not_modified = false;
         enum err err = entry_judge_read(request, meta, &not_modified);
         if (err) {
-            return problem_done(request, response, err);
+            problem_done(request, response, err);
+            cache_status_hit(response, request->pool->nickname);
+            return API_DONE;
         }
         if (not_modified) {
             entry_not_modified(request, response, meta, ENTRY_FOR_GET);
@@ -35,7 +37,9 @@ static enum api_step answer_hit(struct request *request, struct response *respon
         }
         err = entry_wanted_part(request, meta, &is_part, &part);
         if (err) {
-            return entry_range_failed(request, response, meta, err);
+            entry_range_failed(request, response, meta, err);
+            cache_status_hit(response, request->pool->nickname);
+            return API_DONE;
         }
     }
     if (is_plain && io->has_prepared && io->has_prepared(request, *entry)) {
@@ -175,13 +179,15 @@ static void hand_over_body(struct request *request, struct response *response, s
 static enum api_step answer_read(struct request *request, struct response *response, struct chain_read *read,
                                  const struct cache_directives *directives) {
     const struct meta *meta = chain_read_meta(read);
+    const struct tier_report *reports = NULL;
+    unsigned report_count = chain_read_reports(read, &reports);
     bool not_modified = false;
     enum err err = entry_judge_read(request, meta, &not_modified);
     if (err) {
-        return problem_done(request, response, err);
+        problem_done(request, response, err);
+        cache_status_reports(response, reports, report_count);
+        return API_DONE;
     }
-    const struct tier_report *reports = NULL;
-    unsigned report_count = chain_read_reports(read, &reports);
     if (not_modified) {
         entry_not_modified(request, response, meta, ENTRY_FOR_GET);
         cache_status_reports(response, reports, report_count);
@@ -191,7 +197,9 @@ static enum api_step answer_read(struct request *request, struct response *respo
     struct range_part part;
     err = entry_wanted_part(request, meta, &is_part, &part);
     if (err) {
-        return entry_range_failed(request, response, meta, err);
+        entry_range_failed(request, response, meta, err);
+        cache_status_reports(response, reports, report_count);
+        return API_DONE;
     }
     if (!is_part && chain_read_is_placed(read)) {
         chain_read_take_whole(read);
@@ -259,6 +267,14 @@ enum api_step res_entry_get(struct request *request, struct response *response) 
 }
 
 /* ---- DELETE ---- */
+
+enum api_step res_entry_delete_peek(struct request *request, struct response *response) {
+    struct id id;
+    struct condition condition;
+    enum err err = entry_id(request, &id);
+    err = err ? err : entry_write_condition(request, &condition);
+    return err ? problem_done(request, response, err) : API_LANE;
+}
 
 enum api_step res_entry_delete(struct request *request, struct response *response) {
     struct id id;

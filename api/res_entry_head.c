@@ -61,9 +61,11 @@ static enum api_step answer_local(struct request *request, struct response *resp
         meta_fini(take_meta);
     }
     if (err) {
-        return problem_done(request, response, err);
+        problem_done(request, response, err);
     }
-    cache_status_local(response, request->pool->nickname, true);
+    if (!err || err == ERR_PRECONDITION) { /* which there is an entry for to fail */
+        cache_status_local(response, request->pool->nickname, true);
+    }
     return API_DONE;
 }
 

@@ -154,10 +154,14 @@ static enum err take_late_digests(struct request *request, struct put_work *work
 }
 
 static enum err commit(struct request *request, struct put_work *work, struct commit_result *ret_result) {
-    /* A remote pool sends the whole body now, and one step's time cannot bound that. Its client's own limits do (connecting, the
-     * first byte, standing still), and so does the cancel flag. The next step sets a deadline of its own. */
-    request->op.deadline_ns = 0;
-    return pool_writer_commit(work->writer, &request->op, ret_result);
+    /* A remote pool sends the whole body now, and one step's time cannot bound that: it bounds how long nothing moves. */
+    struct op *op = &request->op;
+    op_step(op, 0);
+    op->slide_ns = request->pool->capabilities.remote ? request->api->step_timeout_ns : 0;
+    op_advance(op);
+    enum err err = pool_writer_commit(work->writer, op, ret_result);
+    op->slide_ns = 0;
+    return err;
 }
 
 static enum api_step answer_stored(struct request *request, struct response *response, const struct id *id,

@@ -76,7 +76,9 @@ static enum err register_pool(struct request *request, const json_t *body, struc
     }
     err = pool_options_from_json(op, json_object_get(body, "config"), settings);
     err = err ? err : settings_finish(settings, op);
-    err = err ? err : registry_add(api->registry, op, nickname, kind, settings, ret_pool);
+    err = err ? err
+              : registry_add(api->registry, op, nickname, kind, settings, wiring_adopt_pool, api->wiring,
+                             ret_pool);
     if (!err) {
         settings = NULL; /* the pool's now */
     }

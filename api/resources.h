@@ -36,12 +36,15 @@ enum api_step res_chain_replace(struct request *request, struct response *respon
 enum api_step res_chain_apply(struct request *request, struct response *response);
 
 /* res_entries.c */
+enum api_step res_entries_list_peek(struct request *request, struct response *response);
 enum api_step res_entries_list(struct request *request, struct response *response);
+enum api_step res_entries_empty_peek(struct request *request, struct response *response);
 enum api_step res_entries_empty(struct request *request, struct response *response);
 
 /* res_entry.c */
 enum api_step res_entry_get_peek(struct request *request, struct response *response);
 enum api_step res_entry_get(struct request *request, struct response *response);
+enum api_step res_entry_delete_peek(struct request *request, struct response *response);
 enum api_step res_entry_delete(struct request *request, struct response *response);
 
 /* res_entry_head.c */

@@ -142,14 +142,16 @@ static enum err parse_parameter(struct decoder *decoder, const char *raw, const 
 static enum err parse_query(struct decoder *decoder, const char *query, const char *end,
                             struct target *target) {
     begin_part(decoder, query, end);
-    while (query < end) {
+    bool goes_on = query < end;
+    while (goes_on) { /* behind the last '&' there is a parameter too, an empty one as between two */
         const char *ampersand = memchr(query, '&', (size_t)(end - query));
         const char *parameter_end = ampersand ? ampersand : end;
         enum err err = parse_parameter(decoder, query, parameter_end, target);
         if (err) {
             return err;
         }
-        query = ampersand ? ampersand + 1 : end;
+        goes_on = ampersand != NULL;
+        query = goes_on ? ampersand + 1 : end;
     }
     return OK;
 }

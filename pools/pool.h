@@ -206,7 +206,7 @@ struct pool_kind {
     const struct option *options;
     size_t option_count;
     /* Opens one pool. On success the pool owns `settings` and ret_pool has one reference, made by pool_init. Local kinds touch
-     * their storage here; remote kinds contact nobody. On failure the caller keeps `settings`. */
+     * their storage here; remote kinds wait for nobody. On failure the caller keeps `settings`. */
     enum err (*open)(struct op *op, const struct pool_environment *environment, const char *nickname,
                      struct settings *settings, struct pool **ret_pool);
     /* Optional: what the options' types cannot tell. Pure; open judges the same. The fault begins with the option's name. */

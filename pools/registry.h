@@ -32,10 +32,11 @@ enum err registry_declare(struct registry *registry, struct op *op, const char *
  * credentials cannot be had any more is there in state `needs-credentials`. */
 enum err registry_restore(struct registry *registry, struct op *op) MUST_USE;
 /* POST /pools: opens, stores in state.db, registers. ERR_EXISTS, ERR_INVALID, or what opening gave (then nothing is registered).
- * Takes settings on OK. */
+ * `adopt` (NULL = none) is told under the reservation, before anybody sees the pool; its fault is the answer. Takes settings on OK. */
+typedef enum err registry_adopt_fn(void *context, struct op *op, const char *nickname);
 enum err registry_add(struct registry *registry, struct op *op, const char *nickname,
-                      const struct pool_kind *kind, struct settings *take_settings,
-                      struct pool **ret_pool) MUST_USE;
+                      const struct pool_kind *kind, struct settings *take_settings, registry_adopt_fn *adopt,
+                      void *context, struct pool **ret_pool) MUST_USE;
 /* DELETE /pools/{nick}: unregisters, data stay. ERR_CONFLICT for declared pools and alpha; `in_use` is asked under the reservation
  * (chain knows who proxies to it) and records its fault. Then, still under it, `drop` takes the pool and what else is known of
  * it out of state.db, all or nothing: when it fails, the pool is as it was. */

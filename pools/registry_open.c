@@ -96,7 +96,8 @@ static enum err store_pool(struct registry *registry, struct op *op, const char 
 }
 
 enum err registry_add(struct registry *registry, struct op *op, const char *nickname,
-                      const struct pool_kind *kind, struct settings *take_settings, struct pool **ret_pool) {
+                      const struct pool_kind *kind, struct settings *take_settings, registry_adopt_fn *adopt,
+                      void *context, struct pool **ret_pool) {
     struct slot *slot = NULL;
     AUTO(pool_unref) struct pool *pool = NULL;
     enum err err = registry_reserve(registry, op, nickname, false, &slot);
@@ -104,6 +105,9 @@ enum err registry_add(struct registry *registry, struct op *op, const char *nick
         return err;
     }
     err = open_pool(registry, op, nickname, kind, take_settings, SOURCE_REQUEST, &pool);
+    if (!err && adopt) {
+        err = adopt(context, op, nickname);
+    }
     if (!err) {
         err = store_pool(registry, op, nickname, kind, take_settings);
     }

@@ -9,6 +9,7 @@
 #include "pools/state_db.h"
 
 #include "pools/base/data_dir.h"
+#include "pools/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,6 +165,12 @@ static enum err open_database(struct state *state, struct op *op, const char *da
     int length = snprintf(path, sizeof path, "%s/" DATA_DIR_STATE, data_dir);
     if (length < 0 || (size_t)length >= sizeof path) {
         return op_fail_errno(op, ENAMETOOLONG, "opening state.db");
+    }
+    struct stat there;
+    if (fstatat(state->dir_fd, DATA_DIR_STATE, &there, 0) == 0 && there.st_size == 0) {
+        log_line(
+            LOG_WARNING, "state",
+            "state.db is empty: the pools registered over HTTP and the wiring it may have held are gone");
     }
     int fd = openat(state->dir_fd, DATA_DIR_STATE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {

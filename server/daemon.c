@@ -107,6 +107,7 @@ static bool open_storage(struct daemon *daemon, struct complaint *error) {
         [LANE_FETCH_REMOTE] = (unsigned)number_of(daemon, "fetch_threads"),
     };
     struct flights_limits limits = {
+        .step_timeout_ns = seconds_of(daemon, "step_timeout_s"),
         .entry_most_bytes = number_of(daemon, "entry_buffer_bytes"),
         .flight_max_bytes = number_of(daemon, "flight_max_bytes"),
     };
@@ -191,6 +192,7 @@ static bool start_requests(struct daemon *daemon, const struct daemon_options *o
         .version = options->version,
         .json_most_bytes = number_of(daemon, "json_max_bytes"),
         .body_most_bytes = number_of(daemon, "body_max_bytes"),
+        .step_timeout_ns = seconds_of(daemon, "step_timeout_s"),
         .range_fill_most_bytes = number_of(daemon, "range_fill_max"),
     };
     struct reaper_limits reaping = {
@@ -286,6 +288,8 @@ static void withdraw(const struct daemon *daemon) {
     }
 }
 
+/* For the answers to those who still wait after the drain. */
+#define TURN_AWAY_NS NS_PER_S
 /* For the connections that are left after the drain. */
 #define END_ALL_NS NS_PER_S
 
@@ -298,6 +302,7 @@ void daemon_stop(struct daemon *daemon) {
     }
     if (daemon->listener) {
         listener_quiesce(daemon->listener);
+        exchanges_turn_away(daemon->exchanges, clock_now_ns() + TURN_AWAY_NS);
         exchanges_hurry(daemon->exchanges);
         reaper_end_all(daemon->reaper, clock_now_ns() + END_ALL_NS);
         listener_stop(daemon->listener);

@@ -38,6 +38,9 @@ DEFINE_AUTO(struct exchanges, exchanges_free)
 
 /* From now on answers close their connection. Waits until no exchange is under way or the monotonic time has come; true when none is. */
 bool exchanges_drain(struct exchanges *set, uint64_t deadline_ns);
+/* The drain's time is over: what runs is cancelled, and who still waits for an answer gets 503. Waits until the answers are sent or the monotonic
+ * time has come. */
+void exchanges_turn_away(struct exchanges *set, uint64_t deadline_ns);
 /* Cancels every exchange and resumes every parked one; none parks again. Must come before the HTTP library is stopped. */
 void exchanges_hurry(struct exchanges *set);
 /* After the library is stopped: waits until lanes have finished what clients left behind. */

@@ -215,11 +215,32 @@ static void hand_over(struct exchange *exchange) {
     mutex_unlock(&exchange->mutex);
 }
 
+static void turn_away(struct exchange *exchange, enum reason reason, const char *detail) {
+    struct op *op = &exchange->request.op;
+    api_problem(&exchange->request, &exchange->response, op, op_fail(op, reason, "%s", detail));
+    exchange->response.close_after = true;
+    hand_over(exchange);
+}
+
+static void turn_away_at_end(struct exchange *exchange) {
+    turn_away(exchange, REASON_DRAINING, "the service is shutting down");
+}
+
+/* The handler failed because the end of the service cancelled it. */
+static bool is_cut_short(const struct exchange *exchange) {
+    return exchanges_are_turning_away(exchange->set) && atomic_load(&exchange->request.op.cancelled) &&
+           exchange->response.status >= 500;
+}
+
 static void run_handler(struct exchange *exchange) {
-    exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+    op_step(&exchange->request.op, exchange->set->config.step_timeout_ns);
     switch (api_run(&exchange->request, &exchange->response)) {
     case API_DONE:
-        hand_over(exchange);
+        if (is_cut_short(exchange)) {
+            turn_away_at_end(exchange);
+        } else {
+            hand_over(exchange);
+        }
         break;
     case API_LANE:
         exchange_wake(exchange);
@@ -268,15 +289,6 @@ static bool client_has_left_locked(struct exchange *exchange) {
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static void turn_away(struct exchange *exchange) {
-    struct op *op = &exchange->request.op;
-    enum err err =
-        op_fail(op, REASON_BUSY, "the client ended its side while the request waited for its turn");
-    api_problem(&exchange->request, &exchange->response, op, err);
-    exchange->response.close_after = true;
-    hand_over(exchange);
-}
-
 static void run_task(struct task *task) {
     struct exchange *exchange = CONTAINER_OF(task, struct exchange, task);
     MUST(exchange->magic == EXCHANGE_MAGIC);
@@ -289,11 +301,13 @@ static void run_task(struct task *task) {
     mutex_unlock(&exchange->mutex);
 
     if (left) {
-        turn_away(exchange);
+        turn_away(exchange, REASON_BUSY, "the client ended its side while the request waited for its turn");
+    } else if (open && !answered && exchanges_are_turning_away(exchange->set)) {
+        turn_away_at_end(exchange);
     } else if (open && !answered) {
         run_handler(exchange);
     } else if (open && exchange->pumping && !exchange->mapped) {
-        exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+        op_step(&exchange->request.op, exchange->set->config.step_timeout_ns);
         pump(exchange);
     }
 

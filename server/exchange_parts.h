@@ -149,6 +149,7 @@ struct exchanges {
     atomic_uint_fast64_t last_id;
     atomic_size_t active;
     atomic_bool draining;
+    atomic_bool turning_away; /* no handler runs any more */
     atomic_bool hurrying;
     struct mutex mutex; /* RANK_EXCHANGES: the list and the drain */
     struct cond drained;
@@ -172,6 +173,7 @@ void exchange_free(struct exchange *exchange);
 void exchange_leave(struct exchanges *set);
 /* The calling poll thread's; NULL when there are more threads than shelves, and on other threads. Takes no lock. */
 struct shelf *exchange_shelf(struct exchanges *set);
+bool exchanges_are_turning_away(struct exchanges *set);
 bool exchanges_are_hurrying(struct exchanges *set);
 
 /* ---- exchange_head.c ---- */

@@ -336,6 +336,10 @@ void exchanges_free(struct exchanges *set) {
     free(set);
 }
 
+bool exchanges_are_turning_away(struct exchanges *set) {
+    return atomic_load_explicit(&set->turning_away, memory_order_acquire);
+}
+
 bool exchanges_are_hurrying(struct exchanges *set) {
     return atomic_load_explicit(&set->hurrying, memory_order_acquire);
 }
@@ -348,6 +352,21 @@ bool exchanges_drain(struct exchanges *set, uint64_t deadline_ns) {
     }
     mutex_unlock(&set->mutex);
     return atomic_load(&set->active) == 0;
+}
+
+void exchanges_turn_away(struct exchanges *set, uint64_t deadline_ns) {
+    atomic_store_explicit(&set->turning_away, true, memory_order_release);
+    mutex_lock(&set->mutex);
+    for (struct exchange *exchange = set->first; exchange; exchange = exchange->next) {
+        mutex_lock(&exchange->mutex);
+        if (exchange->open && !exchange->answered) {
+            atomic_store(&exchange->request.op.cancelled, true);
+            exchange_schedule(exchange);
+        }
+        mutex_unlock(&exchange->mutex);
+    }
+    mutex_unlock(&set->mutex);
+    (void)exchanges_drain(set, deadline_ns);
 }
 
 void exchanges_hurry(struct exchanges *set) {

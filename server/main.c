@@ -55,7 +55,7 @@ static void drain(struct daemon *daemon, const sigset_t *ending, uint64_t timeou
             return;
         }
         if (now_ns >= deadline_ns || sigtimedwait(ending, NULL, &at_once) > 0) {
-            log_line(LOG_WARNING, "main", "requests under way are cut off");
+            log_line(LOG_WARNING, "main", "requests under way are refused or cut off");
             return;
         }
     }

@@ -9,7 +9,8 @@
 #include <string.h>
 
 void op_init(struct op *op, uint64_t request_id, uint64_t timeout_ns) {
-    op->deadline_ns = timeout_ns ? clock_now_ns() + timeout_ns : 0;
+    op_step(op, timeout_ns);
+    op->slide_ns = 0;
     op->request_id = request_id;
     atomic_init(&op->cancelled, false);
     fault_clear(&op->fault);
@@ -54,6 +55,16 @@ enum err op_check(struct op *op) {
         return op_fail(op, REASON_TIMEOUT, "the deadline has passed");
     }
     return OK;
+}
+
+void op_step(struct op *op, uint64_t timeout_ns) {
+    op->deadline_ns = timeout_ns ? clock_now_ns() + timeout_ns : 0;
+}
+
+void op_advance(struct op *op) {
+    if (op->slide_ns) {
+        op->deadline_ns = clock_now_ns() + op->slide_ns;
+    }
 }
 
 uint64_t op_left_ns(const struct op *op, uint64_t most_ns) {

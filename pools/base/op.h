@@ -34,6 +34,7 @@ static inline void fault_clear(struct fault *fault) {
 
 struct op {
     uint64_t deadline_ns; /* monotonic (clock_now_ns); 0 = none */
+    uint64_t slide_ns;    /* while a body moves the deadline stays so far ahead (op_advance); 0 = it stands */
     uint64_t request_id;  /* 0 = none; appears in log lines */
     atomic_bool cancelled;
     struct fault fault;
@@ -57,6 +58,10 @@ enum err op_fail_errno(struct op *op, int errno_value, const char *what);
 
 /* OK, or ERR_CANCELLED / ERR_TIMEOUT recorded. Call it at every chunk of long work. */
 enum err op_check(struct op *op) MUST_USE;
+/* The next step begins: it has so much time; 0 = no limit. */
+void op_step(struct op *op, uint64_t timeout_ns);
+/* A piece of the body has moved: a deadline that slides is set anew. */
+void op_advance(struct op *op);
 /* Time until the deadline, never more than `most_ns`; 0 when it has passed. */
 uint64_t op_left_ns(const struct op *op, uint64_t most_ns);
 

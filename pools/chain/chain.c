@@ -128,6 +128,12 @@ static enum err look(struct chain_read *read, struct op *op, struct pool *pool) 
         return err;
     }
     if (reader->meta.size_bytes > flights_entry_most_bytes(read->flights)) {
+        /* A local kind verifies what it reads; what comes over a network is verified on its way to the client. */
+        bool is_promised = pool->capabilities.remote && reader->meta.has_sha256;
+        read->digest = is_promised ? digest_new() : NULL;
+        if (is_promised && !read->digest) {
+            return op_no_memory(op);
+        }
         meta_copy(&read->meta, &reader->meta);
         read->reader = STEAL(reader);
         return OK;
@@ -158,6 +164,7 @@ static enum err look_ahead(struct chain_read *read, struct op *op, struct pool *
 static enum err forget_look(struct chain_read *read, struct op *op) {
     entry_unref(STEAL(read->entry));
     reader_close(STEAL(read->reader));
+    digest_free(STEAL(read->digest));
     meta_fini(&read->meta);
     return chain_read_fail(
         read, op, op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool itself has only a cached copy of the entry"));
@@ -303,6 +310,23 @@ static enum err skip_ahead(struct chain_read *read, struct op *op, void *scratch
     return OK;
 }
 
+/* The header has promised a digest. Whoever has the last piece has the answer, so that piece is kept back when the digest does not hold. */
+static enum err keep_promise(struct chain_read *read, struct op *op, const void *bytes, size_t count) {
+    if (!read->digest) {
+        return OK;
+    }
+    digest_update(read->digest, bytes, count);
+    if (count && read->offset + count < read->meta.size_bytes) {
+        return OK;
+    }
+    uint8_t sha256[SHA256_BYTES];
+    digest_final(read->digest, sha256);
+    digest_free(STEAL(read->digest));
+    return memcmp(sha256, read->meta.sha256, SHA256_BYTES) == 0
+               ? OK
+               : op_fail(op, REASON_CORRUPT, "the body does not match the digest stored with it");
+}
+
 bool chain_read_has_now(const struct chain_read *read) {
     return read->reader && !read->skip_bytes && read->reader->ops->read_now;
 }
@@ -351,6 +375,7 @@ enum err chain_read_next(struct chain_read *read, struct op *op, void *ret_bytes
     } else {
         err = skip_ahead(read, op, ret_bytes, cap);
         err = err ? err : reader_read(read->reader, op, ret_bytes, cap, &count);
+        err = err ? err : keep_promise(read, op, ret_bytes, count);
     }
     if (!err) {
         read->offset += count;
@@ -369,6 +394,7 @@ void chain_read_close(struct chain_read *read) {
     }
     stream_unref(read->stream);
     reader_close(read->reader);
+    digest_free(read->digest);
     entry_unref(read->entry);
     if (read->state == READ_READY || read->state == READ_PLACED) {
         meta_fini(&read->meta);

@@ -26,6 +26,7 @@ struct flights_limits {
     /* bodies up to this many bytes (1 MiB) are completed and verified before the answer */
     uint64_t entry_most_bytes;
     uint64_t flight_max_bytes; /* above it a growing body moves to the spool */
+    uint64_t step_timeout_ns;  /* for each look into a tier and each piece of a body; 0 = no limit */
 };
 struct flights *flights_new(struct executor *executor, struct spool_dir *spool_dir,
                             const struct flights_limits *limits);

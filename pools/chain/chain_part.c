@@ -73,6 +73,7 @@ enum err chain_read_take_part(struct chain_read *read, struct op *op, uint64_t o
     MUST(read->state == READ_READY || read->state == READ_PLACED);
     if (read->state == READ_READY) {
         read->skip_bytes = read->reader ? offset : 0;
+        digest_free(STEAL(read->digest)); /* it tells of the whole */
     } else {
         struct pool *pool = read->tiers->tier[read->place].pool;
         bool ranges = pool->capabilities.ranges;

@@ -26,6 +26,8 @@ struct chain_read {
     struct entry *entry;
     struct reader *reader;
     uint64_t skip_bytes; /* of the reader's, before the wanted ones */
+    struct digest *
+        digest; /* of the reader's body so far, when it has to come out as the metadata promised; NULL = need not */
     struct pool *direct; /* a reference to where a DIRECT answer sent us */
     struct stream *stream;
     struct stream_listener listener;

@@ -69,19 +69,20 @@ static enum err take_operator(struct op *op, struct cursor *cursor, char *ret_op
     return OK;
 }
 
-static enum err add_link(struct op *op, struct expr_links *links, const char *pool, const char *origin) {
-    if (links->count == EXPR_MOST_LINKS) {
+static enum err add_link(struct op *op, struct expr_link **links, size_t *count, const char *pool,
+                         const char *origin) {
+    if (*count == EXPR_MOST_LINKS) {
         return op_fail(op, REASON_INVALID_CHAIN, "more than %d links", EXPR_MOST_LINKS);
     }
-    if ((links->count & (links->count - 1)) == 0) { /* room doubles at every power of two */
-        size_t room = links->count ? links->count * 2 : 1;
-        struct expr_link *larger = realloc(links->links, room * sizeof *larger);
+    if ((*count & (*count - 1)) == 0) { /* room doubles at every power of two */
+        size_t room = *count ? *count * 2 : 1;
+        struct expr_link *larger = realloc(*links, room * sizeof *larger);
         if (!larger) {
             return op_no_memory(op);
         }
-        links->links = larger;
+        *links = larger;
     }
-    struct expr_link *link = &links->links[links->count++];
+    struct expr_link *link = &(*links)[(*count)++];
     memset(link, 0, sizeof *link);
     memcpy(link->pool, pool, strlen(pool));
     memcpy(link->origin, origin, strlen(origin));
@@ -113,8 +114,12 @@ static enum err parse_line(struct op *op, struct cursor *cursor, struct expr_lin
         if (err) {
             return err;
         }
-        err = sign == '<' ? add_link(op, links, left, right) : add_link(op, links, right, left);
+        err = sign == '<' ? add_link(op, &links->links, &links->count, left, right)
+                          : add_link(op, &links->links, &links->count, right, left);
         memcpy(left, right, sizeof left);
+    }
+    if (!err && !first_sign) {
+        err = add_link(op, &links->lone, &links->lone_count, left, "");
     }
     return err;
 }
@@ -182,6 +187,7 @@ enum err expr_parse(struct op *op, const char *text, size_t bytes, struct expr_l
 
 void expr_links_fini(struct expr_links *links) {
     free(links->links);
+    free(links->lone);
     *links = (struct expr_links){0};
 }
 

@@ -20,10 +20,13 @@ struct expr_link {
 struct expr_links {
     struct expr_link *links;
     size_t count;
+    struct expr_link
+        *lone; /* the pools of lines of one nickname: they link nothing, but have to be there as well */
+    size_t lone_count;
 };
 
 #define EXPR_MOST_BYTES 65536
-#define EXPR_MOST_LINKS 4096
+#define EXPR_MOST_LINKS 4096 /* and as many lines of one nickname */
 
 /* Adds the text's links to ret_links (start with a zeroed struct); a link repeated exactly is one link. On failure ret_links is empty. */
 enum err expr_parse(struct op *op, const char *text, size_t bytes, struct expr_links *ret_links) MUST_USE;

@@ -228,6 +228,14 @@ static bool passes_over(const struct flight *flight, const struct meta *meta) {
     return flight->refresh && !is_last && meta->hold == HOLD_CACHED;
 }
 
+/* One step on the tier's storage: a store that hangs costs its readers no more, and counts as failed. */
+static enum err open_reader(struct flight *flight, struct reader **ret_reader) {
+    op_step(&flight->op, flight->flights->limits.step_timeout_ns);
+    enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, ret_reader);
+    op_step(&flight->op, 0);
+    return err;
+}
+
 /* On the lane given, as far as the tiers are of its kind: what is behind a network never keeps a local tier waiting. The next tier
  * is looked into by its flight's own strand. */
 static void walk(struct flight *flight, enum lane lane) {
@@ -242,7 +250,7 @@ static void walk(struct flight *flight, enum lane lane) {
             mutex_unlock(&flight->flights->mutex);
         }
         AUTO(reader_close) struct reader *reader = NULL;
-        enum err err = pool_open_reader_unfenced(flight->pool, &flight->op, &flight->id, NULL, &reader);
+        enum err err = open_reader(flight, &reader);
         if (!err && passes_over(flight, &reader->meta)) {
             flight->passed = true;
             meta_etag(&reader->meta, flight->fill.outdated);

@@ -260,7 +260,8 @@ struct flights *flights_new(struct executor *executor, struct spool_dir *spool_d
         flights->executor = executor;
         flights->spool_dir = spool_dir;
         flights->limits = (struct stream_limits){.entry_most_bytes = limits->entry_most_bytes,
-                                                 .flight_max_bytes = limits->flight_max_bytes};
+                                                 .flight_max_bytes = limits->flight_max_bytes,
+                                                 .step_timeout_ns = limits->step_timeout_ns};
         mutex_init(&flights->mutex, RANK_FLIGHTS);
         cond_init(&flights->idle);
         map_init(&flights->open, flight_has_key);

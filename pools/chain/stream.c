@@ -208,6 +208,7 @@ static void produce(struct task *task) {
     enum err err = stream->spool && !piece ? op_no_memory(&stream->op) : OK;
     size_t count = 1;
     while (!err && count) {
+        op_step(&stream->op, stream->limits.step_timeout_ns);
         err = stream->blob ? take_into_blob(stream, &count) : take_into_spool(stream, piece, &count);
         if (!err && count) {
             grow(stream, count);

@@ -25,6 +25,7 @@ struct stream;
 struct stream_limits {
     uint64_t entry_most_bytes;
     uint64_t flight_max_bytes;
+    uint64_t step_timeout_ns; /* for each piece; 0 = no limit */
 };
 
 /* Takes the reader and starts the producer on that lane, as a task of that share; without an executor the whole body is produced before this returns. One

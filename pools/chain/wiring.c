@@ -168,6 +168,12 @@ static bool expr_names(const struct expr_links *wanted, const char *pool) {
 static enum err prepare_apply(struct wiring *wiring, struct op *op, const struct expr_links *wanted,
                               bool replace, struct links *links) {
     const bool skip = false;
+    for (size_t i = 0; i < wanted->lone_count; i++) {
+        enum err err = check_exists(wiring, op, wanted->lone[i].pool);
+        if (err) {
+            return err;
+        }
+    }
     for (size_t i = 0; i < wanted->count; i++) {
         const struct expr_link *link = &wanted->links[i];
         enum err err = check_exists(wiring, op, link->pool);
@@ -206,6 +212,19 @@ enum err wiring_apply(struct wiring *wiring, struct op *op, const struct expr_li
     if (!err) {
         err = save_and_publish(wiring, op, &links, NULL);
     }
+    end_change(wiring);
+    links_fini(&links);
+    return err;
+}
+
+/* A link that was never set has a generation of its own too: a tag that is from an earlier pool of the name names nothing any more. */
+enum err wiring_adopt_pool(void *context, struct op *op, const char *nickname) {
+    const bool skip = false;
+    struct wiring *wiring = context;
+    struct links links = {0};
+    enum err err = begin_change(wiring, op, &links);
+    err = err ? err : links_put(&links, op, nickname, "", &skip);
+    err = err ? err : save_and_publish(wiring, op, &links, NULL);
     end_change(wiring);
     links_fini(&links);
     return err;

@@ -49,6 +49,8 @@ enum err wiring_text(struct wiring *wiring, struct op *op, struct buf *buf,
                      uint64_t *ret_generation) MUST_USE;
 /* Whether any pool proxies to this one: records REASON_POOL_IN_USE naming it. A registry_in_use_fn. */
 enum err wiring_in_use(void *wiring, struct op *op, const char *nickname);
+/* A pool is being registered: its link, not set yet, gets the next generation. A registry_adopt_fn. */
+enum err wiring_adopt_pool(void *wiring, struct op *op, const char *nickname);
 /* Takes a pool that is being removed and its own link out of state.db in one step, then forgets the link. On failure both stay. A
  * registry_drop_fn. */
 enum err wiring_drop_pool(void *wiring, struct op *op, const char *nickname);

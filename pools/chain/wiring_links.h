@@ -7,7 +7,7 @@
 
 #include "pools/chain/wiring.h"
 
-/* Sorted by pool. A pool without a row never had a link; a row with origin "" had one and keeps its generation. */
+/* Sorted by pool. A pool without a row is of the configuration and never had a link; a row with origin "" keeps a generation. */
 struct links {
     struct state_link *rows;
     size_t count;

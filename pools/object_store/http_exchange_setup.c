@@ -74,6 +74,7 @@ static size_t on_upload(char *bytes, size_t size, size_t count, void *context) {
             err != OK ? err : op_fail(exchange->op, REASON_INTERNAL, "the body to send ended early");
         return CURL_READFUNC_ABORT;
     }
+    op_advance(exchange->op);
     exchange->moved_bytes += got;
     exchange->sent_bytes += got;
     return got;

@@ -164,7 +164,6 @@ void list_xml_completed(const char *bytes, size_t count, struct completed_answer
     if (walk(bytes, count, on_completed, ret_answer) != OK) {
         *ret_answer = (struct completed_answer){.sure = false};
     }
-    list_xml_error(bytes, count, &ret_answer->error);
 }
 
 /* ---- bulk delete ---- */

@@ -37,11 +37,10 @@ enum err list_xml_upload_id(struct op *op, const char *bytes, size_t count,
                             char ret_id[UPLOAD_ID_BYTES]) MUST_USE;
 
 struct completed_answer {
-    bool sure;                 /* the body is a CompleteMultipartUploadResult */
-    char etag[256];            /* without quotes; "" = none told */
-    struct error_answer error; /* when the 200 was a failure after all */
+    bool sure;      /* the body is a CompleteMultipartUploadResult */
+    char etag[256]; /* without quotes; "" = none told */
 };
-/* CompleteMultipartUploadResult, or an error inside a 200. Never fails: a body that is neither is not sure and has no error. */
+/* CompleteMultipartUploadResult. Never fails: another body is not sure. */
 void list_xml_completed(const char *bytes, size_t count, struct completed_answer *ret_answer);
 
 struct delete_failure {

@@ -200,6 +200,27 @@ static enum err collect(struct op *op, struct http_exchange *exchange, struct bu
     }
 }
 
+/* What the error document (empty: there was none) and the header say. */
+static enum err record_error(struct op *op, const struct s3_call *call, const struct http_exchange *exchange,
+                             struct error_answer *error, enum retry_cause *ret_cause,
+                             struct s3_answer *answer) {
+    memcpy(answer->code, error->code, sizeof answer->code);
+    const char *region = http_exchange_field(exchange, "x-amz-bucket-region");
+    if (region && error->region[0] == '\0' && strlen(region) < sizeof error->region) {
+        memcpy(error->region, region, strlen(region) + 1);
+    }
+    const char *after = http_exchange_field(exchange, "Retry-After");
+    unsigned long after_s = after && *after >= '0' && *after <= '9' ? strtoul(after, NULL, 10) : 0;
+    struct s3_refusal refusal = {
+        .status = http_exchange_status(exchange),
+        .code = error->code,
+        .region = error->region,
+        .retry_after_s = (unsigned)(after_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : after_s),
+        .conditional = call->conditional,
+        .asks_object = call->name && strcmp(call->method, "PUT") != 0 && strcmp(call->method, "POST") != 0};
+    return s3_errors_record(op, &refusal, ret_cause);
+}
+
 /* An answer other than 2xx: reads its error document and maps it. */
 static enum err record_refusal(struct op *op, const struct s3_call *call, struct http_exchange *exchange,
                                enum retry_cause *ret_cause, struct s3_answer *answer) {
@@ -210,21 +231,19 @@ static enum err record_refusal(struct op *op, const struct s3_call *call, struct
     if (collect(op, exchange, &body) == OK && body.size > 0) {
         list_xml_error(body.data, body.size, &error);
     }
-    memcpy(answer->code, error.code, sizeof answer->code);
     op->fault = none; /* the status says what matters; a broken error document does not */
-    const char *region = http_exchange_field(exchange, "x-amz-bucket-region");
-    if (region && error.region[0] == '\0' && strlen(region) < sizeof error.region) {
-        memcpy(error.region, region, strlen(region) + 1);
+    return record_error(op, call, exchange, &error, ret_cause, answer);
+}
+
+/* A failure that came after the 200 had gone out is in the body, and as good a reason to ask again as one in the status. */
+static enum err look_for_late_error(struct op *op, const struct s3_call *call,
+                                    const struct http_exchange *exchange, enum retry_cause *ret_cause,
+                                    struct s3_answer *answer) {
+    struct error_answer error = {.code = ""};
+    if (call->may_fail_late && answer->body.size > 0) {
+        list_xml_error(answer->body.data, answer->body.size, &error);
     }
-    const char *after = http_exchange_field(exchange, "Retry-After");
-    unsigned long after_s = after && *after >= '0' && *after <= '9' ? strtoul(after, NULL, 10) : 0;
-    struct s3_refusal refusal = {.status = http_exchange_status(exchange),
-                                 .code = error.code,
-                                 .region = error.region,
-                                 .retry_after_s =
-                                     (unsigned)(after_s > RETRY_AFTER_MOST_S ? RETRY_AFTER_MOST_S : after_s),
-                                 .conditional = call->conditional};
-    return s3_errors_record(op, &refusal, ret_cause);
+    return error.code[0] != '\0' ? record_error(op, call, exchange, &error, ret_cause, answer) : OK;
 }
 
 /* *ret_unreached: no answer came. A status, whatever it is, shows that the endpoint is there. */
@@ -254,7 +273,9 @@ static enum err attempt(struct s3_pool *s3, struct op *op, const struct s3_call 
         buf_init(&answer->body, call->collect_most_bytes);
         err = collect(op, exchange, &answer->body);
         *ret_cause = cause_of(http_exchange_trouble(exchange));
+        err = err == OK ? look_for_late_error(op, call, exchange, ret_cause, answer) : err;
         if (err != OK) {
+            answer->ambiguous = answer->ambiguous || *ret_cause == RETRY_TRANSIENT;
             return err;
         }
         answer->collected = true;

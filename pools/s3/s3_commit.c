@@ -205,7 +205,7 @@ enum err s3_commit(struct s3_pool *s3, struct op *op, const struct s3_upload *up
     if (err != OK) {
         return err;
     }
-    s3_multipart_sweep(s3);
+    s3_sweep_one(s3);
     ret_result->created = false;
     meta_copy(&ret_result->meta, &upload->meta);
     ret_result->meta.stored_ms = s3->clock();

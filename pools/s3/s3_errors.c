@@ -118,6 +118,9 @@ enum err s3_errors_record(struct op *op, const struct s3_refusal *refusal, enum 
     if (reason == REASON_UNSUPPORTED && refusal->conditional) {
         reason = REASON_CONDITIONAL_WRITE_UNSUPPORTED;
     }
+    if (reason == REASON_ENTRY_NOT_FOUND && !refusal->asks_object) {
+        reason = refusal->conditional ? REASON_PRECONDITION_FAILED : REASON_BAD_ANSWER;
+    }
     char where[96] = "";
     if (reason == REASON_WRONG_REGION && refusal->region[0] != '\0') {
         snprintf(where, sizeof where, "; the region to configure is %s", refusal->region);

@@ -14,6 +14,7 @@ struct s3_refusal {
     const char *region; /* where the bucket is; "" when not told */
     unsigned retry_after_s;
     bool conditional; /* the request had a precondition */
+    bool asks_object; /* it was for an object that need not be there: only then absence is an answer */
 };
 
 struct s3_error_row {

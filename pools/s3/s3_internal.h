@@ -25,6 +25,14 @@
 #define S3_MOST_PARTS 10000
 #define S3_SPOOL_RAM_BYTES (UINT64_C(1) << 20)
 
+/* Aborting what a crash left. */
+struct s3_sweep {
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool busy; /* the thread is at it */
+    struct op op;     /* the thread's; cancelled at close */
+};
+
 struct s3_pool {
     struct pool pool;
     unsigned magic;
@@ -56,6 +64,7 @@ struct s3_pool {
     atomic_uint_fast64_t foreign;
 
     struct s3_journal *journal; /* multipart uploads under way; NULL = no data directory */
+    struct s3_sweep sweep;
 };
 
 struct s3_pool *s3_pool_checked(struct pool *pool);
@@ -80,6 +89,7 @@ struct s3_call {
      * answer), or when its length is known and at most this. 0 = never. */
     size_t collect_most_bytes;
     bool must_collect;
+    bool may_fail_late; /* with must_collect: a 200 may have an error document for its body */
 };
 
 struct s3_answer {
@@ -165,7 +175,16 @@ enum err s3_commit(struct s3_pool *s3, struct op *op, const struct s3_upload *up
 /* s3_multipart.c: the object in parts, published by the last request. */
 enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upload *upload,
                           char ret_etag[S3_ETAG_BYTES]) MUST_USE;
-/* Aborts one upload that a crash of this daemon left; for calls that just succeeded. Failures are left for the next start. */
-void s3_multipart_sweep(struct s3_pool *s3);
+#define S3_ABORT_MOST_NS (10 * NS_PER_S)
+/* True when the store has no such upload any more; else op says why. */
+bool s3_multipart_abort(struct s3_pool *s3, struct op *op, const char *name, const char *upload_id);
+
+/* ---- s3_sweep.c: uploads that a crash of this daemon left ---- */
+/* Aborts them in the background. */
+void s3_sweep_start(struct s3_pool *s3);
+/* Ends that; legal when it was never started. */
+void s3_sweep_stop(struct s3_pool *s3);
+/* Aborts one of those that stayed; for calls that just succeeded. Failures are left for the next start. */
+void s3_sweep_one(struct s3_pool *s3);
 
 #endif

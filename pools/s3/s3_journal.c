@@ -148,6 +148,19 @@ static bool read_record(const struct s3_journal *journal, const struct s3_ticket
     return strcmp(line[0], journal->store) == 0;
 }
 
+bool s3_journal_has_leftovers(struct s3_journal *journal) {
+    mutex_lock(&journal->mutex);
+    bool any = journal->leftover_count > 0;
+    mutex_unlock(&journal->mutex);
+    return any;
+}
+
+void s3_journal_put_back(struct s3_journal *journal, const struct s3_ticket *ticket) {
+    mutex_lock(&journal->mutex);
+    journal->leftovers[journal->leftover_count++] = *ticket; /* it came from there: there is room */
+    mutex_unlock(&journal->mutex);
+}
+
 bool s3_journal_take_leftover(struct s3_journal *journal, struct s3_ticket *ret_ticket,
                               char ret_record[S3_RECORD_BYTES], const char **ret_name,
                               const char **ret_upload_id) {

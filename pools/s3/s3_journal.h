@@ -1,8 +1,7 @@
 /* s3_journal.h - which multipart uploads this daemon has begun, so that a crash leaves none for ever.
  *
  * One small file per upload under DATA/uploads/NICKNAME, written when the upload begins and removed when it ends. What is there
- * at open is of an earlier life (the data directory has one daemon) and is aborted later, one after each write, listing or emptying
- * that succeeds: opening a pool contacts nobody, and reads are not made to wait. Uploads of others to the same bucket are never touched, which a search of
+ * at open is of an earlier life (the data directory has one daemon) and is aborted in the background (s3_sweep.c). Uploads of others to the same bucket are never touched, which a search of
  * the bucket for "old" uploads could not promise.
  *
  * The files are no record of entries: losing them costs storage at the provider, nothing else. So they are not synced.
@@ -32,8 +31,12 @@ void s3_journal_add(struct s3_journal *journal, const char *name, const char *up
                     struct s3_ticket *ret_ticket);
 void s3_journal_drop(struct s3_journal *journal, const struct s3_ticket *ticket);
 
+/* A leftover that was taken and could not be aborted, for another time. */
+void s3_journal_put_back(struct s3_journal *journal, const struct s3_ticket *ticket);
+
 /* Takes one leftover out of the list; false when there are no more. ret_record holds both texts. The caller drops the ticket once
  * the upload is gone. */
+bool s3_journal_has_leftovers(struct s3_journal *journal);
 bool s3_journal_take_leftover(struct s3_journal *journal, struct s3_ticket *ret_ticket,
                               char ret_record[S3_RECORD_BYTES], const char **ret_name,
                               const char **ret_upload_id);

@@ -124,7 +124,7 @@ enum err s3_list(struct pool *pool, struct op *op, const char *prefix, const cha
         return err;
     }
     note_foreign(s3, &scan);
-    s3_multipart_sweep(s3);
+    s3_sweep_one(s3);
     *ret_listing = listing;
     return OK;
 }
@@ -315,6 +315,6 @@ enum err s3_empty(struct pool *pool, struct op *op, uint64_t *ret_removed) {
     if (first.reason != REASON_NONE) {
         return op_adopt(op, &first);
     }
-    s3_multipart_sweep(s3);
+    s3_sweep_one(s3);
     return OK;
 }

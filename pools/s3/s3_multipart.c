@@ -12,14 +12,12 @@
 
 #include "pools/base/clock.h"
 #include "pools/object_store/list_xml.h"
-#include "pools/s3/s3_errors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define XML_MOST_BYTES ((size_t)4 << 20)
 #define PIECE_BYTES ((size_t)256 * 1024)
-#define ABORT_MOST_NS (10 * NS_PER_S)
 
 struct multipart {
     struct s3_pool *s3;
@@ -157,6 +155,7 @@ static enum err send_completion(struct multipart *multipart, struct op *op, bool
                            .payload_hash = hash,
                            .collect_most_bytes = 65536,
                            .must_collect = true,
+                           .may_fail_late = true,
                            .fence = multipart->upload->fence};
     s3_call_query(&call, "uploadId", multipart->id);
     s3_call_field(&call, "Content-Type", "application/xml");
@@ -168,19 +167,12 @@ static enum err send_completion(struct multipart *multipart, struct op *op, bool
     }
     struct completed_answer completed;
     list_xml_completed(answer.body.data, answer.body.size, &completed);
-    if (completed.error.code[0] == '\0') {
-        *ret_sure = completed.sure;
-        size_t bytes = strlen(completed.etag);
-        if (bytes < S3_ETAG_BYTES) {
-            memcpy(ret_etag, completed.etag, bytes + 1);
-        }
-        return OK;
+    *ret_sure = completed.sure;
+    size_t bytes = strlen(completed.etag);
+    if (bytes < S3_ETAG_BYTES) {
+        memcpy(ret_etag, completed.etag, bytes + 1);
     }
-    enum retry_cause cause;
-    struct s3_refusal refusal = {.status = http_exchange_status(answer.exchange),
-                                 .code = completed.error.code,
-                                 .region = completed.error.region};
-    return s3_errors_record(op, &refusal, &cause);
+    return OK;
 }
 
 static enum err complete(struct multipart *multipart, struct op *op, char ret_etag[S3_ETAG_BYTES]) {
@@ -204,15 +196,12 @@ static enum err complete(struct multipart *multipart, struct op *op, char ret_et
     return proof;
 }
 
-/* True when the store has no such upload any more. */
-static bool abort_upload(struct s3_pool *s3, const char *name, const char *upload_id) {
-    struct op op; /* of its own: what ended the upload may be the caller's deadline */
-    op_init(&op, 0, ABORT_MOST_NS);
+bool s3_multipart_abort(struct s3_pool *s3, struct op *op, const char *name, const char *upload_id) {
     struct s3_call call = {.method = "DELETE", .name = name};
     s3_call_query(&call, "uploadId", upload_id);
     AUTO(s3_answer_fini) struct s3_answer answer;
     s3_answer_init(&answer);
-    enum err err = s3_call_send(s3, &op, &call, &answer);
+    enum err err = s3_call_send(s3, op, &call, &answer);
     return err == OK || err == ERR_NOT_FOUND || strcmp(answer.code, "NoSuchUpload") == 0;
 }
 
@@ -229,19 +218,10 @@ enum err s3_multipart_put(struct s3_pool *s3, struct op *op, const struct s3_upl
     err = err == OK ? send_parts(&multipart, op) : op_no_memory(op);
     err = err == OK ? complete(&multipart, op, ret_etag) : err;
     buf_fini(&multipart.parts);
-    if (err == OK || abort_upload(s3, upload->name, multipart.id)) {
+    struct op abort; /* of its own: what ended the upload may be the caller's deadline */
+    op_init(&abort, 0, S3_ABORT_MOST_NS);
+    if (err == OK || s3_multipart_abort(s3, &abort, upload->name, multipart.id)) {
         s3_journal_drop(s3->journal, &multipart.ticket);
     }
     return err;
-}
-
-void s3_multipart_sweep(struct s3_pool *s3) {
-    struct s3_ticket ticket;
-    char record[S3_RECORD_BYTES];
-    const char *name;
-    const char *upload_id;
-    if (s3->journal && s3_journal_take_leftover(s3->journal, &ticket, record, &name, &upload_id) &&
-        abort_upload(s3, name, upload_id)) {
-        s3_journal_drop(s3->journal, &ticket);
-    }
 }

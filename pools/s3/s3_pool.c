@@ -256,6 +256,7 @@ static void s3_free(struct s3_pool *s3) {
 
 static void s3_close(struct pool *pool) {
     struct s3_pool *s3 = s3_pool_checked(pool);
+    s3_sweep_stop(s3);
     pool_fini(pool);
     s3_free(s3);
 }
@@ -316,6 +317,7 @@ enum err s3_pool_open_with_clock(struct op *op, const struct pool_environment *e
         .max_parallel = max_parallel,
     };
     pool_init(&s3->pool, &s3_ops, &capabilities, nickname, settings);
+    s3_sweep_start(s3);
     *ret_pool = &s3->pool;
     return OK;
 fail:

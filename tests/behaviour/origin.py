@@ -5,7 +5,7 @@ authentication the suites use a real server. A Script bends the answers to one k
 
     origin.put("key", b"body")
     gate = origin.hold("key")          GETs of the key wait until gate.open()
-    origin.fail("key", 503, "SlowDown", times=2)
+    origin.fail("key", 503, "SlowDown", times=2)   with None for the key: listings
     origin.cut("key", 100)             the body ends after 100 bytes, the connection with it
     gate = origin.pause("key", 100)    the body stops after 100 bytes until gate.open()
     origin.drip("key", 1000)           about so many bytes a second
@@ -297,13 +297,12 @@ class Handler(BaseHTTPRequestHandler):
         key, query, ours = self.key()
         if not ours:
             return
-        if key is None:
-            self.note(None)
-            self.listing(query)
-            return
         failure, cut, pause, rate = self.note(key)
         if failure:
             self.fail(*failure)
+            return
+        if key is None:
+            self.listing(query)
             return
         with self.origin.lock:
             body, content_type = self.origin.objects.get(key, (None, None))

@@ -60,6 +60,11 @@ class BothTags(ConditionCase):
             self.assert_status(self.http.read("alpha", self.name, {"Range": "bytes=0-3", "If-Range": tag}), 206)
             self.assert_status(self.http.read("alpha", self.name, {"If-None-Match": tag, "Cache-Control": "no-cache"}), 304)
 
+    def test_a_refused_head_says_where_it_looked(self):
+        self.assert_status(self.http.put_entry("alpha", "refused", b"x"), 201, 204)
+        answer = self.assert_status(self.http.head(entry_target("alpha", "refused"), {"If-Match": '"other"'}), 412)
+        self.assertEqual([name for name, _ in answer.tiers()], ["alpha"])
+
     def test_of_a_copy_in_changes(self):
         for pool in ("alpha", "disk"):
             for which in (0, 1):

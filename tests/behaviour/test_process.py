@@ -223,6 +223,32 @@ class Ending(Case):
         self.assertEqual((answer.status, answer.body), (200, b"worth waiting for"))
         self.assertEqual(daemon.wait(), 0)
 
+    def test_who_still_waits_when_the_time_is_over_is_answered(self):
+        """On a store that hangs: at work on it, in the queue for its threads, and in a flight that others began."""
+        origin = Origin()
+        self.addCleanup(origin.stop)
+        name = object_name("slow")
+        origin.put(name, b"never comes")
+        for gate in (origin.hold(name), origin.hold_put(name)):
+            self.addCleanup(gate.open)
+        config = 'drain_timeout_s = 1\nremote_threads = 4\nchain = "alpha << s3"\n' + origin.pool("s3")
+        daemon = self.new_daemon(config=config)
+        asked = [("PUT", "s3")] + [("GET", "s3")] * 5 + [("GET", "alpha")] * 3
+        clients = [self.new_client(daemon) for _ in asked]
+        for client, (method, pool) in zip(clients, asked):
+            client.send(method, entry_target(pool, "slow"), b"x" if method == "PUT" else None)
+            if method == "PUT":
+                until(lambda: origin.count("PUT", name), "the write to begin")
+        until(lambda: origin.count("GET", name) >= 2, "the reads to begin")
+        daemon.process.send_signal(signal.SIGTERM)
+        for client, what in zip(clients, asked):
+            with self.subTest(what):
+                answer = client.receive()
+                self.assert_problem(answer, 503, "draining")
+                self.assertEqual((answer.header("Connection"), answer.header("Retry-After")), ("close", "1"))
+        self.assertEqual(daemon.wait(), 0)
+        daemon.check_log()
+
     def test_idle_connections_do_not_hold_it(self):
         daemon = self.new_daemon()
         idle = [daemon.raw() for _ in range(5)]
@@ -248,6 +274,15 @@ class Ending(Case):
 
 
 class Keeping(Case):
+    def test_an_emptied_state_is_told(self):
+        daemon = self.new_daemon(config=DISK)
+        self.assertNotIn("state.db", daemon.log())
+        daemon.stop()
+        os.truncate(daemon.data / "state.db", 0)
+        daemon.start()
+        self.assertIn("state.db is empty", daemon.log())
+        self.assert_status(self.new_client(daemon).get("/readyz"), 200)
+
     def test_a_restart_keeps_disk_entries_and_forgets_memory(self):
         daemon = self.new_daemon(config=DISK)
         client = self.new_client(daemon)

@@ -99,6 +99,8 @@ class RangeCase(DaemonCase):
             self.assertEqual(answer.header("Content-Type"), "application/problem+json")
         fields = {206: f"bytes {first}-{end - 1}/{len(body)}", 416: f"bytes */{len(body)}"}
         self.assertEqual(answer.header("Content-Range"), fields.get(status))
+        # What judged the request had found the entry: where, is told on a refusal too.
+        self.assertEqual(bool(answer.tiers()), status != 400)
 
 
 def matrix(cls):
@@ -200,7 +202,9 @@ class Together(RangeCase):
                 target, tag = entry_target("alpha", f"cond {place}"), self.tag(place, "small")
                 self.assertEqual(self.get(target, "bytes=0-1", **{"If-None-Match": tag}).status, 304)
                 self.assertEqual(self.get(target, "bytes=0-1", **{"If-None-Match": '"other"'}).status, 206)
-                self.assertEqual(self.get(target, "bytes=0-1", **{"If-Match": '"other"'}).status, 412)
+                refused = self.assert_status(self.get(target, "bytes=0-1", **{"If-Match": '"other"'}), 412)
+                self.assertEqual(refused.tiers()[-1][0], "alpha")
+                self.assertTrue(any("hit" in parameters for _, parameters in refused.tiers()))
                 self.assertEqual(self.get(target, "bytes=0-1", **{"If-Match": "*"}).status, 206)
                 self.assertEqual(self.get(target, "bytes=9999-", **{"If-None-Match": tag}).status, 304)
 

@@ -220,6 +220,21 @@ class ScriptedStore(DaemonCase):
     def test_a_missing_bucket_is_not_a_missing_entry(self):
         self.assert_problem(self.failing(404, "NoSuchBucket"), 500, "bucket-not-found")
 
+    def test_a_missing_object_that_nobody_asked_for(self):
+        """Absence is what a read of the object says. Elsewhere the same words are no answer."""
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_problem(self.http.put(self.target, b"x"), 502, "tier-bad-answer")
+        self.origin.fail(None, 404, "NoSuchKey", 2)
+        self.assert_problem(self.http.get("/pools/s3/entries"), 502, "tier-bad-answer")
+        self.assert_problem(self.http.delete("/pools/s3/entries?all=true"), 502, "tier-bad-answer")
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_problem(self.http.get(self.target), 404, "entry-not-found")
+        self.origin.fail(self.name, 404, "NoSuchKey", 1)
+        self.assert_status(self.http.delete(self.target), 204)
+        # AWS says so of If-Match on an object that went meanwhile.
+        self.origin.fail_puts(self.name, 404, "NoSuchKey")
+        self.assert_problem(self.http.put(self.target, b"x", {"If-None-Match": "*"}), 412, "precondition-failed")
+
     def test_other_client_errors_are_not_retried(self):
         answer = self.failing(400, "InvalidRequest")
         self.assertGreaterEqual(answer.status, 500)
@@ -240,6 +255,24 @@ class ScriptedStore(DaemonCase):
         self.assert_status(self.http.put(self.target, body), 201, 204)
         self.assertEqual(self.origin.get(self.name), body)
         self.assertEqual(self.origin.count("PUT", self.name), 3)
+
+    def test_a_body_that_is_not_what_its_digest_says(self):
+        """The header has promised the digest before the body is known: the last piece does not come."""
+        body = hashlib.shake_256(b"changed").digest(3 * MIB)
+        self.assert_status(self.http.put(self.target, body), 201, 204)
+        whole = self.assert_status(self.http.get(self.target), 200)
+        self.assertEqual((whole.body, whole.header("Repr-Digest") is not None), (body, True))
+        with self.origin.lock:
+            _, content_type = self.origin.objects[self.name]
+            self.origin.objects[self.name] = (body[:-1] + bytes([body[-1] ^ 1]), content_type)
+        with self.daemon.raw() as raw:
+            raw.send(f"GET {self.target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            cut = raw.answer()
+        self.assertEqual((cut.status, cut.header("Content-Length")), (200, str(len(body))))
+        self.assertLess(len(cut.body), len(body))
+        # A part can be served: what was promised of it is where it lies.
+        part = self.assert_status(self.http.get(self.target, {"Range": "bytes=0-9"}), 206)
+        self.assertEqual(part.body, body[:10])
 
     def test_errors_that_last(self):
         self.assert_problem(self.failing(503, "SlowDown"), 503, "tier-throttled")
@@ -270,6 +303,57 @@ class ScriptedStore(DaemonCase):
         self.assert_status(answer, 502)
         self.assertIn(answer.json()["type"], ("urn:lailad:problem:tier-bad-answer", "urn:lailad:problem:tier-unavailable"))
         self.assert_status(self.http.delete("/pools/odd"), 204)
+
+
+class HangingStore(DaemonCase):
+    """step_timeout_s bounds each step on a store that hangs, whoever takes it: a request, or a flight that readers share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.origin = Origin()
+        cls.addClassCleanup(cls.origin.stop)
+        cls.config = 'step_timeout_s = 2\nchain = "alpha << s3"\n' + cls.origin.pool("s3")
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        self.name = object_name(self._testMethodName)
+        self.origin.put(self.name, b"body")
+        self.quick = self.new_client(self.daemon, timeout=15)  # the store itself would be waited for twice 30 s
+
+    def test_a_read_through_a_chain(self):
+        gate = self.origin.hold(self.name)
+        self.addCleanup(gate.open)
+        readers = [self.new_client(self.daemon, timeout=15) for _ in range(3)]
+        for reader in readers:
+            reader.send("GET", entry_target("alpha", self._testMethodName))
+        for reader in readers:
+            self.assert_problem(reader.receive(), 504, "tier-timeout")
+        self.origin.behave(self.name)
+        self.assertEqual(self.assert_status(self.quick.read("alpha", self._testMethodName), 200).body, b"body")
+
+    def test_a_body_that_stops(self):
+        for size in (600 * 1024, 3 * MIB):  # whole before the answer, and handed on as it comes
+            self.origin.put(self.name, bytes(size))
+            gate = self.origin.pause(self.name, 500 * 1024)
+            self.addCleanup(gate.open)
+            with self.daemon.raw(timeout=15) as raw:
+                raw.send(f"GET {entry_target('alpha', self._testMethodName)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                answer = raw.answer()
+            self.assertEqual(answer.status, 200 if size > MIB else 504)
+            self.assertLess(len(answer.body), size)
+
+    def test_a_body_that_takes_longer_than_a_step(self):
+        body = bytes(600 * 1024)
+        self.origin.put(self.name, body)
+        self.origin.drip(self.name, 150 * 1024)
+        self.assertEqual(self.assert_status(self.quick.read("alpha", self._testMethodName), 200).body, body)
+
+    def test_a_write(self):
+        gate = self.origin.hold_put(self.name)
+        self.addCleanup(gate.open)
+        self.assert_problem(self.quick.put_entry("s3", self._testMethodName, b"new"), 504, "tier-timeout")
+        self.assertEqual(self.origin.count("PUT", self.name), 1)
 
 
 class NoCredentials(Case):

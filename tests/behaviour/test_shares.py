@@ -67,6 +67,29 @@ class Shares(DaemonCase):
         self.assertEqual(self.hung.total("GET"), self.began + 32)
         self.assertEqual({(answer.status, answer.body) for answer in end()}, {(200, BODY)})
 
+    def test_what_needs_no_store_does_not_wait_for_it(self):
+        """The hanging pool itself: what it is, what it proxies to, and what was asked wrongly."""
+        names = [f"known {number}" for number in range(HANGING)]
+        targets = [("GET", entry_target("hung", name), None) for name in names]
+        end = self.hang(targets, [object_name(name) for name in names])
+        ask, entry = self.quick.ask, entry_target("hung", "any")
+        self.assert_status(ask("GET", "/pools/hung"), 200)
+        self.assert_status(ask("HEAD", "/pools/hung"), 200)
+        self.assert_status(ask("GET", "/pools"), 200)
+        self.assert_status(ask("GET", "/pools/hung/proxy_to"), 200)
+        self.assert_status(self.quick.put_json("/pools/hung/proxy_to", {"pool": "b"}), 200)
+        self.assert_status(ask("DELETE", "/pools/hung/proxy_to"), 204)
+        self.assert_problem(ask("DELETE", "/pools/hung"), 409, "declared-in-config")
+        for work in ("compact", "scrub"):
+            self.assert_problem(ask("GET", f"/pools/hung/{work}"), 501, "unsupported")
+            self.assert_problem(ask("POST", f"/pools/hung/{work}"), 501, "unsupported")
+        self.assert_problem(ask("DELETE", "/pools/hung/entries"), 400, "confirm-empty")
+        self.assert_problem(ask("GET", "/pools/hung/entries?limit=0"), 400, "invalid-query")
+        for method in ("GET", "HEAD", "PUT", "DELETE"):
+            answer = ask(method, entry, b"x" if method == "PUT" else None, {"If-Match": "no tag"})
+            self.assertEqual((method, answer.status), (method, 400))
+        self.assertEqual({(answer.status, answer.body) for answer in end()}, {(200, BODY)})
+
     def test_nothing_is_asked_for_clients_that_have_left(self):
         names = [f"left {number}" for number in range(HANGING)]
         keys = [object_name(name) for name in names]

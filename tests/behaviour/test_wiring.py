@@ -135,6 +135,19 @@ class Chain(WiringCase):
         self.assertEqual(self.assert_status(self.replace("b << c"), 200).body, b"b << c\n")
         self.assertIsNone(self.http.proxy_of("a"))
 
+    def test_a_name_that_nobody_has_changes_nothing(self):
+        """Also where it links nothing: alone on a line it would have unlinked everything."""
+        self.assert_status(self.replace("a << b"), 200)
+        for text in ("alhpa", "a << c\nalhpa", "alhpa\na << c", "a << alhpa", "alhpa << a"):
+            self.assert_problem(self.replace(text), 404, "pool-not-found")
+            if "<<" in text:
+                self.assert_problem(self.http.wire(text), 404, "pool-not-found")
+            self.assertEqual(self.chain(), "a << b\n", text)
+        self.assert_status(self.http.wire("c << d\na"), 200)
+        self.assertEqual(self.chain(), "a << b\nc << d\n")
+        self.assert_status(self.replace("a"), 200)
+        self.assertEqual(self.chain(), "")
+
     def test_as_json(self):
         self.assert_status(self.replace("a << b << c\nd << c"), 200)
         answer = self.assert_status(self.http.get("/chain", {"Accept": "application/json"}), 200)
@@ -201,6 +214,18 @@ class Pools(WiringCase):
         self.assert_status(self.http.delete("/pools/new"), 204)
         self.assert_problem(self.http.get("/pools/new"), 404, "pool-not-found")
         self.assert_problem(self.http.read("new", "x"), 404, "pool-not-found")
+
+    def test_a_name_used_again_has_no_old_tag(self):
+        make = {"nickname": "again", "kind": "memory", "config": {}}
+        seen = set()
+        for _ in range(3):
+            self.assert_status(self.http.post_json("/pools", make), 201)
+            self.assertNotIn(self.proxy_etag("again"), seen)
+            seen.add(self.proxy_etag("again"))
+            for etag in seen - {self.proxy_etag("again")}:
+                answer = self.http.put_json("/pools/again/proxy_to", {"pool": "a"}, {"If-Match": etag})
+                self.assert_problem(answer, 412, "precondition-failed")
+            self.assert_status(self.http.delete("/pools/again"), 204)
 
     def test_declared_pools_and_alpha_stay(self):
         self.assert_problem(self.http.delete("/pools/a"), 409, "declared-in-config")

@@ -108,6 +108,7 @@ START_TEST(list_refusals) {
         "/pools/alpha/entries?cursor=",    "/pools/alpha/entries?cursor=x",
         "/pools/alpha/entries?cursor=%00", "/pools/alpha/entries?prefix=a%00b",
         "/pools/alpha/entries?limits=1",   "/pools/alpha/entries?limit=1&limit=2",
+        "/pools/alpha/entries?limit=1&",   "/pools/alpha/entries?&limit=1",
     };
     for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
         expect_problem(service_get(service, targets[i]), 400, "invalid-query");

@@ -71,8 +71,9 @@ static void declare(const char *nickname, bool fail) {
 
 static void add_memory(const char *nickname) {
     struct pool *pool = NULL;
-    ck_assert_int_eq(
-        registry_add(registry, &op, nickname, kinds_find("memory"), memory_settings("1MiB"), &pool), OK);
+    ck_assert_int_eq(registry_add(registry, &op, nickname, kinds_find("memory"), memory_settings("1MiB"),
+                                  NULL, NULL, &pool),
+                     OK);
     ck_assert_str_eq(pool->nickname, nickname);
     pool_unref(pool);
 }
@@ -157,10 +158,12 @@ START_TEST(nicknames_are_checked_and_unique) {
     bool opened;
     struct pool *pool = NULL;
     struct settings *settings = fake_settings(false, NULL);
-    ck_assert_int_eq(registry_add(registry, &op, "alpha", &fake_kind, settings, &pool), ERR_EXISTS);
+    ck_assert_int_eq(registry_add(registry, &op, "alpha", &fake_kind, settings, NULL, NULL, &pool),
+                     ERR_EXISTS);
     ck_assert_int_eq(registry_declare(registry, &op, "alpha", &fake_kind, settings, &opened), ERR_EXISTS);
-    ck_assert_int_eq(registry_add(registry, &op, "no/pe", &fake_kind, settings, &pool), ERR_INVALID);
-    ck_assert_int_eq(registry_add(registry, &op, "", &fake_kind, settings, &pool), ERR_INVALID);
+    ck_assert_int_eq(registry_add(registry, &op, "no/pe", &fake_kind, settings, NULL, NULL, &pool),
+                     ERR_INVALID);
+    ck_assert_int_eq(registry_add(registry, &op, "", &fake_kind, settings, NULL, NULL, &pool), ERR_INVALID);
     ck_assert_ptr_null(pool);
     settings_free(settings); /* still ours after a failure */
 }
@@ -200,7 +203,8 @@ END_TEST
 START_TEST(a_registered_pool_that_cannot_be_opened_is_refused) {
     struct pool *pool = NULL;
     struct settings *settings = fake_settings(true, NULL);
-    ck_assert_int_eq(registry_add(registry, &op, "bad", &fake_kind, settings, &pool), ERR_UNAVAILABLE);
+    ck_assert_int_eq(registry_add(registry, &op, "bad", &fake_kind, settings, NULL, NULL, &pool),
+                     ERR_UNAVAILABLE);
     ck_assert_ptr_null(registry_get(registry, "bad"));
     settings_free(settings);
     add_memory("bad"); /* the nickname is free again */
@@ -265,8 +269,8 @@ static enum err see_secret(void *context, struct op *visit_op, const char *nickn
 /* The pool has the value, state.db the name. */
 START_TEST(a_named_secret_is_stored_by_name) {
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, named_settings("${PASSWORD}"), &pool),
-                     OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "one", &fake_kind, named_settings("${PASSWORD}"), NULL, NULL, &pool), OK);
     ck_assert_str_eq(settings_text(pool->settings, "secret"), "hunter2");
     pool_unref(pool);
     char seen[64] = "";
@@ -282,8 +286,9 @@ END_TEST
 
 START_TEST(a_literal_secret_is_stored_sealed) {
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, fake_settings(false, "literal"), &pool),
-                     OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "one", &fake_kind, fake_settings(false, "literal"), NULL, NULL, &pool),
+        OK);
     pool_unref(pool);
     char seen[64] = "";
     ck_assert_int_eq(state_each_pool(state, &op, see_secret, seen), OK);
@@ -294,7 +299,8 @@ END_TEST
 START_TEST(a_name_without_a_value_is_refused) {
     struct pool *pool = NULL;
     struct settings *settings = named_settings("${OTHER}");
-    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, settings, &pool), ERR_INVALID);
+    ck_assert_int_eq(registry_add(registry, &op, "one", &fake_kind, settings, NULL, NULL, &pool),
+                     ERR_INVALID);
     ck_assert_int_eq(op.fault.reason, REASON_INVALID_CONFIG);
     ck_assert_ptr_nonnull(strstr(op.fault.detail, "${OTHER}"));
     ck_assert_ptr_null(registry_get(registry, "one"));

@@ -43,6 +43,21 @@ START_TEST(errno_has_a_kind) {
 }
 END_TEST
 
+START_TEST(a_deadline_that_slides) {
+    struct op op;
+    op_init(&op, 0, NS_PER_S);
+    uint64_t stands = op.deadline_ns;
+    op_advance(&op);
+    ck_assert_uint_eq(op.deadline_ns, stands);
+    op.slide_ns = 3600 * NS_PER_S;
+    op_advance(&op);
+    ck_assert_uint_gt(op_left_ns(&op, UINT64_MAX), 3000 * NS_PER_S);
+    op_step(&op, 0);
+    ck_assert_int_eq(op_check(&op), OK);
+    ck_assert_uint_eq(op.deadline_ns, 0);
+}
+END_TEST
+
 START_TEST(deadlines_and_cancelling) {
     struct op op;
     op_init(&op, 0, 0);
@@ -102,6 +117,7 @@ Suite *op_suite(void) {
     tcase_add_test(tcase, a_long_detail_is_cut);
     tcase_add_test(tcase, errno_has_a_kind);
     tcase_add_test(tcase, deadlines_and_cancelling);
+    tcase_add_test(tcase, a_deadline_that_slides);
     tcase_add_test(tcase, every_kind_has_a_word);
     tcase_add_test(tcase, every_reason_is_a_failure_with_a_name);
     suite_add_tcase(suite, tcase);

@@ -301,7 +301,8 @@ START_TEST(a_pool_that_cannot_be_dropped_keeps_its_link) {
     static const char *const tables[] = {"pool", "link"};
     start(2, "");
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), NULL, NULL, &pool), OK);
     pool_unref(pool);
     ck_assert_int_eq(set("rest", "p1"), OK);
     char sql[128];
@@ -356,7 +357,8 @@ END_TEST
 START_TEST(a_pool_that_is_proxied_to_cannot_go) {
     start(2, "");
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "rest", &fake_kind, fake_settings(false, "s"), &pool), OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "rest", &fake_kind, fake_settings(false, "s"), NULL, NULL, &pool), OK);
     pool_unref(pool);
     ck_assert_int_eq(set("p0", "rest"), OK);
     ck_assert_int_eq(set("rest", "p1"), OK);
@@ -393,7 +395,8 @@ static enum err in_use_at_second(void *context, struct op *use_op, const char *n
 START_TEST(a_chain_that_meets_a_leaving_pool_is_not_cut_short) {
     start(2, "");
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), NULL, NULL, &pool), OK);
     pool_unref(pool);
     ck_assert_int_eq(set("p0", "rest"), OK);
     asked_in_use = 0;
@@ -408,7 +411,8 @@ END_TEST
 START_TEST(a_removed_pool_is_not_remembered) {
     start(1, "");
     struct pool *pool = NULL;
-    ck_assert_int_eq(registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), &pool), OK);
+    ck_assert_int_eq(
+        registry_add(registry, &op, "rest", kinds_find("memory"), memory_settings(), NULL, NULL, &pool), OK);
     expect_tiers("rest", 1);
     ck_assert_uint_gt(atomic_load(&pool->refs), 2); /* ours, the registry's, the remembered chain's */
     ck_assert_int_eq(remove_pool("rest"), OK);

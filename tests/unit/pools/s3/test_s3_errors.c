@@ -79,6 +79,18 @@ START_TEST(the_sentence_says_what_to_do) {
 }
 END_TEST
 
+START_TEST(only_who_asks_for_an_object_learns_that_it_is_absent) {
+    struct op op;
+    struct s3_refusal absent = {.status = 404, .code = "NoSuchKey"};
+    ck_assert_int_eq(record(&op, absent), ERR_CORRUPT);
+    ck_assert_int_eq(op.fault.reason, REASON_BAD_ANSWER);
+    absent.conditional = true;
+    ck_assert_int_eq(record(&op, absent), ERR_PRECONDITION);
+    absent.asks_object = true;
+    ck_assert_int_eq(record(&op, absent), ERR_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(a_condition_that_cannot_be_judged_has_its_own_reason) {
     struct op op;
     ck_assert_int_eq(record(&op, (struct s3_refusal){.status = 501, .conditional = true}), ERR_UNSUPPORTED);
@@ -92,6 +104,7 @@ TCase *s3_errors_case(void) {
     TCase *tcase = tcase_create("errors");
     tcase_add_loop_test(tcase, each_refusal_has_its_reason, 0, (int)ARRAY_COUNT(expected));
     tcase_add_test(tcase, the_sentence_says_what_to_do);
+    tcase_add_test(tcase, only_who_asks_for_an_object_learns_that_it_is_absent);
     tcase_add_test(tcase, a_condition_that_cannot_be_judged_has_its_own_reason);
     return tcase;
 }

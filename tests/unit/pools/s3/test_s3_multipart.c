@@ -3,10 +3,14 @@
 
 #include "s3_scene.h"
 
+#include "pools/base/clock.h"
+#include "pools/s3/s3_internal.h"
+
 #include <dirent.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define PARTED_BYTES ((size_t)65 << 20)
 #define BEGUN                                                                                                \
@@ -55,6 +59,13 @@ static size_t journal_files(const char *root) {
     return count;
 }
 
+static void await_journal_files(const char *root, size_t count) {
+    const struct timespec moment = {.tv_nsec = 1000000};
+    while (journal_files(root) != count) { /* the case's timeout ends it */
+        nanosleep(&moment, NULL);
+    }
+}
+
 START_TEST(large_bodies_go_in_parts) {
     char data_dir[] = "/tmp/lailad-s3-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(data_dir));
@@ -91,9 +102,9 @@ START_TEST(a_failed_upload_is_aborted_or_remembered) {
     char *body = parted_body(head);
     const char *denied = ERROR_BODY("403 Forbidden", "40", "AccessDenied");
     const struct fake_answer answers[] = {
-        {.text = BEGUN},  {.text = denied}, {.text = GONE},   /* aborted at once */
-        {.text = BEGUN},  {.text = denied}, {.text = denied}, /* abort refused too: remembered */
-        {.text = PUT_OK}, {.text = GONE}};                    /* the next life's first success */
+        {.text = BEGUN}, {.text = denied}, {.text = GONE},   /* aborted at once */
+        {.text = BEGUN}, {.text = denied}, {.text = denied}, /* abort refused too: remembered */
+        {.text = GONE}};                                     /* the next life's start */
     struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
     const struct s3_how how = {.data_dir = data_dir};
     scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &how);
@@ -105,10 +116,8 @@ START_TEST(a_failed_upload_is_aborted_or_remembered) {
     pool_unref(scene.pool);
 
     scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &how);
-    ck_assert_uint_eq(fake_store_requests(scene.store), 6); /* opening contacts nobody */
-    ck_assert_int_eq(put(scene.pool, "y", "1", 1, NULL), OK);
-    ck_assert(head_starts(&scene, 7, "DELETE /bucket/x?uploadId=up%2F1 HTTP/1.1"));
-    ck_assert_uint_eq(journal_files(data_dir), 0);
+    await_journal_files(data_dir, 0);
+    ck_assert(head_starts(&scene, 6, "DELETE /bucket/x?uploadId=up%2F1 HTTP/1.1"));
     end(&scene);
     free(body);
     ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
@@ -163,14 +172,40 @@ static void leave_upload(const char *root, const char *store, const char *name) 
     ck_assert_int_eq(fclose(file), 0);
 }
 
-START_TEST(leftovers_go_one_by_one_and_only_when_gone) {
+START_TEST(leftovers_go_at_the_start) {
     char data_dir[] = "/tmp/lailad-s3-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(data_dir));
-    const struct fake_answer answers[] = {
-        {.text = PUT_OK}, {.text = ERROR_BODY("404 Not Found", "40", "NoSuchUpload")},    /* gone: dropped */
-        {.text = PUT_OK}, {.text = ERROR_BODY("400 Bad Request", "41", "SomethingElse")}, /* stays */
-        {.text = PUT_OK}, {.text = GONE},
-        {.text = PUT_OK}};
+    const struct fake_answer answers[] = {{.text = GONE},
+                                          {.text = ERROR_BODY("404 Not Found", "40", "NoSuchUpload")},
+                                          {.text = GONE},
+                                          {.text = PUT_OK}};
+    struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
+    char store[128];
+    snprintf(store, sizeof store, "http://127.0.0.1:%u/bucket", fake_store_port(scene.store));
+    leave_upload(data_dir, store, "a");
+    leave_upload(data_dir, store, "b");
+    leave_upload(data_dir, store, "c");
+    leave_upload(data_dir, "http://elsewhere/bucket", "d"); /* stays */
+    scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.data_dir = data_dir});
+    await_journal_files(data_dir, 1);
+    ck_assert_int_eq(put(scene.pool, "x", "1", 1, NULL), OK);
+    end(&scene);
+    ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+END_TEST
+
+static bool is_swept(struct pool *pool) {
+    return !atomic_load(&s3_pool_checked(pool)->sweep.busy);
+}
+
+START_TEST(leftovers_that_stay_go_after_writes) {
+    char data_dir[] = "/tmp/lailad-s3-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(data_dir));
+    const char *refused = ERROR_BODY("400 Bad Request", "41", "SomethingElse");
+    const struct fake_answer answers[] = {{.text = refused}, /* at the start: no other is tried */
+                                          {.text = PUT_OK},  {.text = GONE},   {.text = PUT_OK},
+                                          {.text = refused}, {.text = PUT_OK}, {.text = GONE},
+                                          {.text = PUT_OK}};
     struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
     char store[128];
     snprintf(store, sizeof store, "http://127.0.0.1:%u/bucket", fake_store_port(scene.store));
@@ -178,6 +213,10 @@ START_TEST(leftovers_go_one_by_one_and_only_when_gone) {
     leave_upload(data_dir, store, "b");
     leave_upload(data_dir, store, "c");
     scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.data_dir = data_dir});
+    const struct timespec moment = {.tv_nsec = 1000000};
+    while (!is_swept(scene.pool)) {
+        nanosleep(&moment, NULL);
+    }
     static const size_t left[] = {2, 2, 1, 1};
     for (size_t i = 0; i < ARRAY_COUNT(left); i++) {
         ck_assert_int_eq(put(scene.pool, "x", "1", 1, NULL), OK);
@@ -188,16 +227,52 @@ START_TEST(leftovers_go_one_by_one_and_only_when_gone) {
 }
 END_TEST
 
+START_TEST(closing_waits_for_no_store) {
+    char data_dir[] = "/tmp/lailad-s3-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(data_dir));
+    const struct fake_answer answers[] = {{.after = FAKE_HANG}};
+    struct scene scene = {.store = fake_store_start(answers, ARRAY_COUNT(answers))};
+    char store[128];
+    snprintf(store, sizeof store, "http://127.0.0.1:%u/bucket", fake_store_port(scene.store));
+    leave_upload(data_dir, store, "a");
+    scene.pool = s3_fixture_open_port(fake_store_port(scene.store), &(struct s3_how){.data_dir = data_dir});
+    const struct timespec moment = {.tv_nsec = 1000000};
+    while (!fake_store_requests(scene.store)) {
+        nanosleep(&moment, NULL);
+    }
+    uint64_t began_ns = clock_now_ns();
+    end(&scene);
+    ck_assert_uint_lt(clock_now_ns() - began_ns, 5 * NS_PER_S);
+    ck_assert_uint_eq(journal_files(data_dir), 1);
+    ck_assert_int_eq(nftw(data_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+END_TEST
+
 START_TEST(an_error_inside_success_is_an_error) {
     char head[512];
     char *body = parted_body(head);
     const char *late =
-        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>InternalError</Code></Error>  ";
+        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>AccessDenied</Code></Error>   ";
     const struct fake_answer answers[] = {
         {.text = BEGUN},   {.text = PART_OK}, {.text = PART_OK},   {.text = PART_OK}, {.text = PART_OK},
         {.text = PART_OK}, {.text = late},    {.text = HEAD_NONE}, {.text = NO_KEY},  {.text = GONE}};
     struct scene scene = begin(answers, ARRAY_COUNT(answers));
-    expect_fault(put(scene.pool, "x", body, PARTED_BYTES, NULL), ERR_UNAVAILABLE, REASON_UNAVAILABLE);
+    expect_fault(put(scene.pool, "x", body, PARTED_BYTES, NULL), ERR_DENIED, REASON_DENIED);
+    end(&scene);
+    free(body);
+}
+END_TEST
+
+START_TEST(an_error_inside_success_is_asked_about_again) {
+    char head[512];
+    char *body = parted_body(head);
+    const char *late =
+        "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n<Error><Code>InternalError</Code></Error>  ";
+    const struct fake_answer answers[] = {{.text = BEGUN},   {.text = PART_OK}, {.text = PART_OK},
+                                          {.text = PART_OK}, {.text = PART_OK}, {.text = PART_OK},
+                                          {.text = late},    {.text = late},    {.text = COMPLETED}};
+    struct scene scene = begin(answers, ARRAY_COUNT(answers));
+    ck_assert_int_eq(put(scene.pool, "x", body, PARTED_BYTES, NULL), OK);
     end(&scene);
     free(body);
 }
@@ -209,7 +284,10 @@ TCase *s3_multipart_case(void) {
     tcase_add_test(tcase, large_bodies_go_in_parts);
     tcase_add_test(tcase, a_failed_upload_is_aborted_or_remembered);
     tcase_add_loop_test(tcase, an_open_completion_is_looked_into, 0, (int)ARRAY_COUNT(open_end));
-    tcase_add_test(tcase, leftovers_go_one_by_one_and_only_when_gone);
+    tcase_add_test(tcase, leftovers_go_at_the_start);
+    tcase_add_test(tcase, leftovers_that_stay_go_after_writes);
+    tcase_add_test(tcase, closing_waits_for_no_store);
     tcase_add_test(tcase, an_error_inside_success_is_an_error);
+    tcase_add_test(tcase, an_error_inside_success_is_asked_about_again);
     return tcase;
 }
