@@ -109,6 +109,9 @@ static enum err peek(struct pool *pool, const struct id *id, struct entry **ret_
 static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
+    if (store_is_unreadable(store)) {
+        return ERR_AGAIN;
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     struct version *version = sight.version;
@@ -133,6 +136,9 @@ static bool takes_fill(struct pool *pool, uint64_t size_bytes) {
 static bool proves_not_owned(struct pool *pool, const struct id *id) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
+    if (store_is_unreadable(store)) {
+        return false;
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     if (sight.version) {

@@ -344,6 +344,9 @@ static enum err peek_version(const struct version *version, struct entry **ret_e
 
 enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    if (store_is_unreadable(store)) {
+        return ERR_AGAIN;
+    }
     struct sight sight;
     index_look_hot(&store->index, id, &sight, ret_entry);
     struct version *version = sight.version;

@@ -227,6 +227,10 @@ enum err store_fail_poisoned(struct store *store, struct op *op) {
     return fail_poisoned(store, op, "");
 }
 
+bool store_is_unreadable(const struct store *store) {
+    return atomic_load(&store->poisoned) && !atomic_load(&store->names_complete);
+}
+
 enum err store_check_writable(struct store *store, struct op *op) {
     if (atomic_load(&store->poisoned)) {
         return fail_poisoned(store, op, "the pool takes no writes: ");
@@ -245,6 +249,9 @@ enum err store_submit(struct store *store, struct op *op, struct store_request *
 
 enum err store_get(struct store *store, struct op *op, const struct id *id, struct version **ret_version) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    if (store_is_unreadable(store)) {
+        return store_fail_poisoned(store, op);
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     struct version *version = sight.version;

@@ -202,6 +202,8 @@ void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
 /* The file is poisoned; op's fault says why. */
 void store_poison_with_file(struct store *store, const struct op *op);
+/* Any thread: what is in the file could not be found out, so no id is there or not there. Every look answers with store_fail_poisoned. */
+bool store_is_unreadable(const struct store *store);
 /* Any thread, of a poisoned store: ERR_BUSY, with why. The write that met the failure itself gets that failure. */
 enum err store_fail_poisoned(struct store *store, struct op *op);
 /* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */
