@@ -118,7 +118,7 @@ static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *r
     if (!version) {
         return complete && !sight.is_there ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    bool known = version_trusts_digest(version);
+    bool known = version_trusts_digest(version) && !atomic_load(&version->damaged);
     if (known) {
         version_meta(version, ret_meta);
     }
