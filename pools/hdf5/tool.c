@@ -43,6 +43,7 @@ static void tell_journal(const struct recover_report *found, struct hdf5_journal
     *ret_journal = (struct hdf5_journal){.present = found->present,
                                          .belongs = found->belongs,
                                          .damaged = found->damaged,
+                                         .lost = found->lost,
                                          .commits = found->commits,
                                          .bytes = found->bytes};
 }
@@ -91,7 +92,7 @@ static enum err check_signature(struct op *op, int fd) {
 }
 
 /* Only a journal of its own may make an HDF5 file of it: when it has just been created. */
-static enum err replay(struct op *op, int fd, const char *path, bool adopt,
+static enum err replay(struct op *op, int fd, const char *path, unsigned allowed,
                        const struct hdf5_journal *journal) {
     bool makes_it_whole = journal->commits && journal->belongs;
     enum err err = makes_it_whole ? OK : check_signature(op, fd);
@@ -101,21 +102,23 @@ static enum err replay(struct op *op, int fd, const char *path, bool adopt,
         err = medium_open_posix(op, fd, path, true, &medium);
     }
     if (!err) {
-        err = recover_run(op, medium, adopt ? RECOVER_ADOPT : RECOVER_OWN, &done);
+        err = recover_run(op, medium, allowed, &done);
         medium->ops->close(medium);
     }
     return err ? err : check_signature(op, fd);
 }
 
-enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct hdf5_journal *ret_journal) {
+enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, bool accept_loss,
+                           struct hdf5_journal *ret_journal) {
     int fd = -1;
+    unsigned allowed = (adopt ? RECOVER_ADOPT : 0U) | (accept_loss ? RECOVER_ACCEPT_LOSS : 0U);
     enum err err = open_locked(op, path, true, &fd);
     if (err) {
         return err;
     }
     err = inspect(op, fd, path, ret_journal);
     if (!err) {
-        err = replay(op, fd, path, adopt, ret_journal);
+        err = replay(op, fd, path, allowed, ret_journal);
     }
     close(fd);
     return err;

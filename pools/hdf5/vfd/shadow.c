@@ -21,7 +21,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     }
     if (report.damaged) {
         log_line(LOG_WARNING, "hdf5",
-                 "the journal beside a file was cut off or damaged: commits may be lost; it is kept as "
+                 "the journal beside a file was cut off: commits may be lost; it is kept as "
                  "-journal.rejected");
     }
     uint64_t size = 0;
