@@ -30,7 +30,8 @@ static int fail(const char *doing, const struct op *op) {
 
 static void print_journal(const struct hdf5_journal *journal) {
     if (!journal->present) {
-        printf("journal: none\n");
+        printf("journal: none%s\n",
+               journal->missing ? ", and there was to be one: what was written last is lost" : "");
     } else {
         printf("journal: %" PRIu64 " commits, %" PRIu64 " bytes%s%s\n", journal->commits, journal->bytes,
                journal->commits && !journal->belongs ? ", of another file" : "",
@@ -44,7 +45,8 @@ static void print_journal(const struct hdf5_journal *journal) {
 /* ---- check ---- */
 static bool print_report(const struct hdf5_report *report) {
     const struct upkeep_status *scrub = &report->scrub;
-    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable && !report->journal.damaged;
+    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable && !report->journal.damaged &&
+                 !report->journal.missing;
     print_journal(&report->journal);
     printf("entries: %" PRIu64 ", %" PRIu64 " of them without a digest of what is there now\n",
            report->entries, scrub->learned);

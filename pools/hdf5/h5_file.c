@@ -133,13 +133,22 @@ static enum err create_file(struct h5_file *file, struct op *op, const char *pat
         err = h5_format_look(file, op);
     }
     if (!err) {
-        err = h5_file_set_mark(file, op, H5_MARK_OPEN);
+        err = h5_file_set_mark(file, op, H5_MARK_JOURNALED);
     }
     file->alone = true;
     if (!err) {
         err = h5_file_commit(file, op);
     }
     return err ? err : h5_file_checkpoint(file, op); /* an HDF5 file from the first moment */
+}
+
+/* The journal is gone because all of it is in the file. What is not noted now goes with the next commit. */
+static void note_recovered(struct h5_file *file) {
+    struct op op;
+    op_init(&op, 0, 0);
+    if (h5_file_set_mark(file, &op, H5_MARK_OPEN) || h5_file_commit(file, &op)) {
+        log_line(LOG_WARNING, "hdf5", "the recovery of a file could not be noted: %s", op.fault.detail);
+    }
 }
 
 /* First to read: a file that cannot be written in place is not touched. */
@@ -151,9 +160,14 @@ static enum err open_existing(struct h5_file *file, struct op *op, const char *p
     if (!err) {
         err = h5_format_judge_mark(file, op);
     }
+    bool found_journal = file->shadow && shadow_found_journal(file->shadow);
+    file->misses_journal = file->shadow && !found_journal && file->mark == H5_MARK_JOURNALED;
     if (!err && file->writable && !file->convertible) {
         close_library(file);
         err = open_library(file, op, path, OPEN_TO_WRITE);
+        if (!err && found_journal && file->mark == H5_MARK_JOURNALED) {
+            note_recovered(file);
+        }
     }
     return err;
 }

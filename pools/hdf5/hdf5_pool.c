@@ -2,6 +2,7 @@
 #include "pools/hdf5/hdf5_pool.h"
 
 #include "pools/base/clock.h"
+#include "pools/base/log.h"
 #include "pools/hdf5/file_path.h"
 #include "pools/hdf5/reader.h"
 #include "pools/hdf5/store.h"
@@ -293,6 +294,12 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
     if (err) {
         free(self);
         return err;
+    }
+    if (self->store->file->misses_journal) {
+        log_line(LOG_WARNING, "hdf5",
+                 "pool %s: its file was in use when a process or machine ended, and the journal beside it is "
+                 "gone: what was written last is lost",
+                 nickname);
     }
     self->spool_dir = environment->spool_dir;
     pool_init(&self->base, &ops, &capabilities, nickname, settings);

@@ -207,6 +207,37 @@ class Recover(Command):
                 self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
                 self.assertEqual(pathlib.Path(f"{its_journal}.rejected.1").read_bytes(), b"Y" * 100)
 
+    def test_a_journal_that_is_gone_is_missed(self):
+        daemon = self.new_daemon()  # a new file
+        path, journal = daemon.data / "disk.h5", daemon.data / "disk.h5-journal"
+        for round_number in range(2):
+            with self.subTest(round=round_number):
+                daemon.kill()
+                journal.unlink()
+                said = self.run_hdf5("check", path, code=1)
+                self.assertIn("journal: none, and there was to be one: what was written last is lost\n", said)
+                daemon.start()
+                self.assertIn("the journal beside it is gone", daemon.log())
+                daemon.restart()  # a clean end, and nothing is missing any more
+                self.assertNotIn("the journal beside it is gone", daemon.log())
+                self.assert_status(self.new_client(daemon).put_entry("disk", f"late{round_number}", b"1"), 201, 204)
+
+    def test_no_journal_is_missed_after_a_recovery(self):
+        daemon = self.new_daemon()
+        daemon.kill()
+        path, journal = daemon.data / "disk.h5", daemon.data / "disk.h5-journal"
+        self.assertTrue(journal.exists())
+        for _ in range(2):
+            daemon.start()
+            self.assertNotIn("the journal beside it is gone", daemon.log())
+            daemon.kill()
+        self.run_hdf5("recover", path)
+        self.assertIn("journal: none\n", self.run_hdf5("check", path))
+        daemon.start()
+        self.assertNotIn("the journal beside it is gone", daemon.log())
+        daemon.stop()
+        self.assert_holds(path)
+
     def records(self, journal):
         content = journal.read_bytes()
         return [at for at in range(0, len(content), 4096) if content[at:at + 8] == b"lailad-r"]

@@ -195,10 +195,14 @@ static enum err check_allowed(struct op *op, const struct medium *medium, const 
             "the journal beside the file belongs to another file: `lailad hdf5 recover` tells more");
     }
     if (report->is_broken && !(allowed & RECOVER_ACCEPT_LOSS)) {
-        return op_fail(op, REASON_POOL_FAILED,
-                       "the journal beside the file is damaged: after %" PRIu64 " whole commits, %" PRIu64
-                       " or more are lost. `lailad hdf5 recover --accept-loss` goes on without them",
-                       report->commits, report->lost);
+        const char *remedy = "`lailad hdf5 recover --accept-loss` goes on without them";
+        return report->lost
+                   ? op_fail(op, REASON_POOL_FAILED,
+                             "the journal beside the file is damaged: after %" PRIu64
+                             " whole commits, %" PRIu64 " or more are lost. %s",
+                             report->commits, report->lost, remedy)
+                   : op_fail(op, REASON_POOL_FAILED,
+                             "the journal beside the file is damaged: its commits cannot be read. %s", remedy);
     }
     if (report->commits && !medium->writable) {
         return op_fail(

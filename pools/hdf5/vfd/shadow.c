@@ -41,6 +41,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     journal_init(&shadow->journal, take_medium);
     shadow->size = shadow->end = shadow->lowest_end = shadow->committed_end = shadow->written_end = size;
     shadow->settled = report.commits > 0;
+    shadow->found_journal = report.present;
     *ret_shadow = shadow;
     return OK;
 }
@@ -78,6 +79,10 @@ enum err shadow_close(struct op *op, struct shadow *take_shadow) {
 
 enum shadow_state shadow_state(const struct shadow *shadow) {
     return (enum shadow_state)atomic_load(&shadow->state);
+}
+
+bool shadow_found_journal(const struct shadow *shadow) {
+    return shadow->found_journal;
 }
 
 void shadow_mark_changed(struct shadow *shadow) {

@@ -41,6 +41,8 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
 enum err shadow_close(struct op *op, struct shadow *take_shadow);
 
 enum shadow_state shadow_state(const struct shadow *shadow);
+/* Whether a journal lay beside the file when it was opened, with commits or without. */
+bool shadow_found_journal(const struct shadow *shadow);
 
 /* ---- bodies: the owner ---- */
 /* Whether the last commit, and the journal's replay, look nowhere into [offset, offset + bytes): then a body may be written
