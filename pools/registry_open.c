@@ -107,6 +107,9 @@ enum err registry_add(struct registry *registry, struct op *op, const char *nick
     if (!err) {
         err = store_pool(registry, op, nickname, kind, take_settings);
     }
+    if (err && pool && pool->ops->abandon) {
+        pool->ops->abandon(pool);
+    }
     if (err) {
         registry_give_up(registry, slot);
         return err;

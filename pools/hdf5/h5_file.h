@@ -42,6 +42,7 @@ struct h5_file {
     int fd;
     struct shadow *shadow; /* NULL = a copy in the making */
     bool writable;
+    bool created;     /* there was none before it was opened */
     bool ordered;     /* the root group has an index by creation order */
     bool plain;       /* addresses and lengths of 8 bytes, from the file's first byte: object_header.h */
     bool alone;       /* nobody but us wrote since our last clean close */
@@ -66,6 +67,8 @@ struct h5_file_options {
 /* ERR_CONFLICT (REASON_FILE_IN_USE), ERR_UNAVAILABLE (REASON_POOL_FAILED) with a sentence that names no path. */
 enum err h5_file_open(struct op *op, const char *path, const struct h5_file_options *options,
                       struct h5_file **ret_file) MUST_USE;
+/* Takes the file away again, and its journal, if opening it made it. What is closed afterwards is lost. No other thread uses it. */
+void h5_file_abandon(struct h5_file *file, const char *path);
 struct h5_file *h5_file_ref(struct h5_file *file);
 void h5_file_unref(struct h5_file *file);
 DEFINE_AUTO(struct h5_file, h5_file_unref)

@@ -242,6 +242,10 @@ static enum err upkeep_status(struct pool *pool, struct op *op, enum upkeep_kind
     return work_look(&store_of(pool)->work[kind], op, ret_status);
 }
 
+static void abandon(struct pool *pool) {
+    store_abandon(store_of(pool));
+}
+
 static void close_pool(struct pool *pool) {
     struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
     store_close(self->store);
@@ -267,6 +271,7 @@ static const struct pool_ops ops = {
     .set_cached_evictable = set_cached_evictable,
     .upkeep = upkeep,
     .upkeep_status = upkeep_status,
+    .abandon = abandon,
 };
 
 /* ---- opening ---- */

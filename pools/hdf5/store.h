@@ -69,6 +69,7 @@ struct store {
     atomic_bool names_complete; /* an id that is not in the index is not in the file */
     atomic_bool loaded;
     bool ours; /* the file bears our mark; set at open */
+    bool abandoned; /* store_abandon */
     atomic_bool poisoned;
     atomic_bool copyable;          /* a copy may take its place: everything but a file that is only read */
     atomic_bool compact_wanted;    /* a compaction is under way, or to be begun */
@@ -143,6 +144,8 @@ struct store_options {
 /* ---- any thread ---- */
 enum err store_open(struct op *op, const char *path, const struct store_options *options,
                     struct store **ret_store) MUST_USE;
+/* The pool is not wanted after all: what opening it made is taken away at the close. Before that, any one thread. */
+void store_abandon(struct store *store);
 void store_close(struct store *store); /* every reader and writer is gone */
 DEFINE_AUTO(struct store, store_close)
 /* ERR_CONFLICT (REASON_POOL_READ_ONLY) or ERR_BUSY (REASON_POOL_POISONED). */

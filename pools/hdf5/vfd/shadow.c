@@ -59,6 +59,12 @@ enum err shadow_rest(struct shadow *shadow, struct op *op) {
     return result ? op_fail_errno(op, result, "removing the HDF5 file's journal") : OK;
 }
 
+void shadow_abandon(struct shadow *shadow) {
+    shadow_discard(shadow);
+    journal_stop(&shadow->journal);
+    (void)shadow->medium->ops->remove_journal(shadow->medium); /* failing that, one of no file is left */
+}
+
 enum err shadow_close(struct op *op, struct shadow *take_shadow) {
     if (!take_shadow) {
         return OK;
