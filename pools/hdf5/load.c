@@ -113,7 +113,8 @@ void store_scan(void *context) {
         h5_file_widen_cache(store->file, false);
     }
     if (result < 0) {
-        const char *why = scan.no_memory ? "the index of the file does not fit into memory" : group_is_damaged;
+        const char *why =
+            scan.no_memory ? "the index of the file does not fit into memory" : group_is_damaged;
         log_line(LOG_ERROR, "hdf5", "%s is not served: %s", store->path, why);
         store_poison(store, why);
     } else if (result == 0) {

@@ -68,7 +68,7 @@ struct store {
     atomic_bool evictable;      /* cached copies may make room */
     atomic_bool names_complete; /* an id that is not in the index is not in the file */
     atomic_bool loaded;
-    bool ours; /* the file bears our mark; set at open */
+    bool ours;      /* the file bears our mark; set at open */
     bool abandoned; /* store_abandon */
     atomic_bool poisoned;
     atomic_bool copyable;          /* a copy may take its place: everything but a file that is only read */

@@ -130,8 +130,8 @@ static bool header_fits(struct journal_reader *reader, const uint8_t *header) {
 }
 
 /* The record at the offset, whose header has been read; *ret_valid false when it makes no sense. The header's lengths fit into the file. */
-static enum err read_record(struct journal_reader *reader, struct op *op, uint64_t offset, const uint8_t *header,
-                            struct journal_record *ret_record, bool *ret_valid) {
+static enum err read_record(struct journal_reader *reader, struct op *op, uint64_t offset,
+                            const uint8_t *header, struct journal_record *ret_record, bool *ret_valid) {
     *ret_valid = false;
     size_t payload = (size_t)get_number(header + RECORD_PAYLOAD, 8);
     bool whole = false;
@@ -153,7 +153,8 @@ static enum err read_record(struct journal_reader *reader, struct op *op, uint64
         .at = reader->bytes + RECORD_BYTES,
     };
     *ret_valid = journal_checksum(header + RECORD_SALT, reader->bytes, RECORD_BYTES + payload) == checksum &&
-                 ret_record->end <= INT64_MAX && ret_record->mtime_s >= 0 && payload_fits(*ret_record, payload);
+                 ret_record->end <= INT64_MAX && ret_record->mtime_s >= 0 &&
+                 payload_fits(*ret_record, payload);
     return OK;
 }
 
@@ -202,7 +203,7 @@ enum err journal_reader_look_behind(struct journal_reader *reader, struct op *op
         uint8_t header[RECORD_BYTES];
         bool whole = false;
         bool valid = false;
-        struct journal_record record;
+        struct journal_record record = {0};
         err = read_at(reader, op, offset, header, sizeof header, &whole);
         if (!err && whole && may_be_behind(reader, header, reader->size - offset)) {
             err = read_record(reader, op, offset, header, &record, &valid);

@@ -202,7 +202,8 @@ static enum err check_allowed(struct op *op, const struct medium *medium, const 
                              " whole commits, %" PRIu64 " or more are lost. %s",
                              report->commits, report->lost, remedy)
                    : op_fail(op, REASON_POOL_FAILED,
-                             "the journal beside the file is damaged: its commits cannot be read. %s", remedy);
+                             "the journal beside the file is damaged: its commits cannot be read. %s",
+                             remedy);
     }
     if (report->commits && !medium->writable) {
         return op_fail(

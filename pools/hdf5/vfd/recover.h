@@ -16,9 +16,10 @@ struct recover_report {
     bool present; /* there is a journal */
     bool belongs; /* its commits are of this very file */
     bool damaged; /* it is not as we left it: there may have been more commits */
-    bool is_broken; /* so much so that acknowledged commits are lost; otherwise the last one was cut off, which a power cut may do */
+    /* So much so that acknowledged commits are lost; otherwise the last one was cut off, which a power cut may do. */
+    bool is_broken;
     uint64_t commits;
-    uint64_t lost; /* commits behind those, at least; of a broken one, as far as can be told */
+    uint64_t lost;  /* behind those, at least; 0 when nothing tells */
     uint64_t bytes; /* of images */
     uint64_t end;   /* of the file at the last commit; 0 without commits */
 };

@@ -213,8 +213,8 @@ static struct pool *holder; /* given back at the next opening */
 static unsigned openings;
 static bool is_held;
 
-static enum err open_held(struct op *open_op, const struct pool_environment *environment, const char *nickname,
-                          struct settings *settings, struct pool **ret_pool) {
+static enum err open_held(struct op *open_op, const struct pool_environment *environment,
+                          const char *nickname, struct settings *settings, struct pool **ret_pool) {
     openings++;
     if (is_held) {
         is_held = holder == NULL;

@@ -262,7 +262,8 @@ static void flip_in(struct damaged_journal *damaged, size_t block, size_t at) {
 }
 
 START_TEST(a_whole_record_behind_one_that_is_not_tells_of_a_loss) {
-    static const size_t places[] = {0, 8, 24, 50, 70, 90}; /* magic, salt, sequence, length, checksum, image */
+    static const size_t places[] = {0,  8,  24,
+                                    50, 70, 90}; /* magic, salt, sequence, length, checksum, image */
     struct damaged_journal damaged;
     three_records(&damaged);
     expect_report(&damaged, 3, 0, false);
