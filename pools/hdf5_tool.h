@@ -12,9 +12,11 @@
 
 struct hdf5_journal {
     bool present;
+    bool missing; /* of a check: there was to be one, so commits are lost */
     bool belongs; /* to this very file; only of one with commits */
     bool damaged; /* it was cut off or overwritten: there may have been more commits */
     uint64_t commits;
+    uint64_t lost;  /* behind those, at least */
     uint64_t bytes; /* that they bring into the file */
 };
 
@@ -34,9 +36,9 @@ enum err hdf5_tool_inspect(struct op *op, const char *path, struct hdf5_journal 
 /* Every entry is compared with its digest; changes nothing. ERR_UNAVAILABLE (REASON_POOL_FAILED) when it cannot be opened like that. */
 enum err hdf5_tool_check(struct op *op, const char *path, struct hdf5_report *ret_report) MUST_USE;
 /* Brings the journal's commits into the file and removes the journal; *ret_journal is as it was before. A damaged journal is kept as
- * `<path>-journal.rejected`. A journal of another file is refused
- * unless adopt says that this one is a copy of that. Nothing to do is OK. What is no HDF5 file is not touched (REASON_POOL_FAILED). */
-enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt,
+ * `<path>-journal.rejected`; one that has lost acknowledged commits is refused unless accept_loss says that what is whole of it shall count. A
+ * journal of another file is refused unless adopt says that this one is a copy of that. Nothing to do is OK. What is no HDF5 file is not touched (REASON_POOL_FAILED). */
+enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, bool accept_loss,
                            struct hdf5_journal *ret_journal) MUST_USE;
 /* The file is copied and the copy takes its place; one that must not be written in place is kept as <path>.original. */
 enum err hdf5_tool_compact(struct op *op, const char *path, struct upkeep_status *ret_status) MUST_USE;

@@ -178,6 +178,8 @@ struct pool_ops {
     /* ret_status comes empty; the caller calls upkeep_status_fini. Never blocks. */
     enum err (*upkeep_status)(struct pool *pool, struct op *op, enum upkeep_kind kind,
                               struct upkeep_status *ret_status);
+    /* Just opened, and refused for another reason before anybody could find it: what its opening made in its storage goes with its close. */
+    void (*abandon)(struct pool *pool);
 };
 
 struct pool_stats {

@@ -4,9 +4,13 @@
  */
 #include "pools/registry_slots.h"
 
+#include "pools/base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOOK_AGAIN_NS (50 * NS_PER_MS)
 
 static bool slot_has_nickname(const struct map_node *node, const void *key) {
     return strcmp(CONTAINER_OF_CONST(node, struct slot, node)->nickname, key) == 0;
@@ -38,6 +42,7 @@ struct registry *registry_new(const struct pool_environment *environment, const 
         registry->names = names ? *names : (struct secret_names){0};
         registry->state = state;
         mutex_init(&registry->mutex, RANK_REGISTRY);
+        cond_init(&registry->closed_one);
         map_init(&registry->slots, slot_has_nickname);
     }
     return registry;
@@ -65,6 +70,7 @@ void registry_free(struct registry *registry) {
     map_each(&registry->slots, free_slot, NULL);
     free_retired(registry->retired);
     map_fini(&registry->slots);
+    cond_fini(&registry->closed_one);
     mutex_fini(&registry->mutex);
     free(registry);
 }
@@ -130,6 +136,7 @@ void registry_reap(struct registry *registry) {
         return;
     }
     struct slot *unused = NULL;
+    unsigned count = 0;
     mutex_lock(&registry->mutex);
     for (struct slot **at = &registry->retired; *at;) {
         struct slot *slot = *at;
@@ -140,10 +147,48 @@ void registry_reap(struct registry *registry) {
         *at = slot->next_retired;
         slot->next_retired = unused;
         unused = slot;
+        count++;
         atomic_fetch_sub(&registry->retired_count, 1);
     }
+    registry->closing += count;
     mutex_unlock(&registry->mutex);
+    if (!count) {
+        return;
+    }
     free_retired(unused);
+    mutex_lock(&registry->mutex);
+    registry->closing -= count;
+    registry->closed += count;
+    cond_broadcast(&registry->closed_one);
+    mutex_unlock(&registry->mutex);
+}
+
+uint64_t registry_closed(struct registry *registry) {
+    mutex_lock(&registry->mutex);
+    uint64_t closed = registry->closed;
+    mutex_unlock(&registry->mutex);
+    return closed;
+}
+
+/* Requests reap when they end. Who else may hold a pool does not, so we look again ourselves. */
+bool registry_await_closed(struct registry *registry, uint64_t seen, uint64_t until_ns) {
+    bool more = false;
+    bool any = true;
+    uint64_t now_ns = clock_now_ns();
+    while (!more && any && now_ns < until_ns) {
+        registry_reap(registry);
+        uint64_t look_ns = now_ns + LOOK_AGAIN_NS < until_ns ? now_ns + LOOK_AGAIN_NS : until_ns;
+        mutex_lock(&registry->mutex);
+        more = registry->closed != seen;
+        any = registry->retired || registry->closing;
+        if (!more && any) {
+            (void)cond_wait_until(&registry->closed_one, &registry->mutex, look_ns);
+            more = registry->closed != seen;
+        }
+        mutex_unlock(&registry->mutex);
+        now_ns = clock_now_ns();
+    }
+    return more;
 }
 
 /* ---- removing ---- */

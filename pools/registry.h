@@ -31,7 +31,8 @@ enum err registry_declare(struct registry *registry, struct op *op, const char *
 /* REST pools of state.db; on a clash with a declared pool the declared one stays and the other is reported in the log. One whose
  * credentials cannot be had any more is there in state `needs-credentials`. */
 enum err registry_restore(struct registry *registry, struct op *op) MUST_USE;
-/* POST /pools: opens, stores in state.db, registers. ERR_EXISTS, ERR_INVALID, or what opening gave (then nothing is registered).
+/* POST /pools: opens, stores in state.db, registers. ERR_EXISTS, ERR_INVALID, or what opening gave (then nothing is registered). Where the file
+ * is in use by a pool that was removed, its close is waited for, up to 5 s.
  * `adopt` (NULL = none) is told under the reservation, before anybody sees the pool; its fault is the answer. Takes settings on OK. */
 typedef enum err registry_adopt_fn(void *context, struct op *op, const char *nickname);
 enum err registry_add(struct registry *registry, struct op *op, const char *nickname,

@@ -5,6 +5,7 @@
  */
 #include "pools/registry_slots.h"
 
+#include "pools/base/clock.h"
 #include "pools/base/log.h"
 #include "pools/base/must.h"
 #include "pools/broken.h"
@@ -12,6 +13,8 @@
 #include "pools/pool_options.h"
 
 /* ---- opening ---- */
+/* How long a registration waits for the pool that had its file before. */
+#define CLOSING_WAIT_NS (5 * NS_PER_S)
 
 /* Where a pool comes from. */
 enum source { SOURCE_CONFIG, SOURCE_REQUEST, SOURCE_STATE };
@@ -34,6 +37,21 @@ static enum err open_pool(const struct registry *registry, struct op *op, const 
         (void)STEAL(copy);
     }
     return err;
+}
+
+/* What it opens may be the file of a pool that was just removed and that a request is still using. */
+static enum err open_when_closed(struct registry *registry, struct op *op, const char *nickname,
+                                 const struct pool_kind *kind, const struct settings *settings,
+                                 struct pool **ret_pool) {
+    uint64_t until_ns = clock_now_ns() + op_left_ns(op, CLOSING_WAIT_NS);
+    for (;;) {
+        uint64_t closed = registry_closed(registry);
+        enum err err = open_pool(registry, op, nickname, kind, settings, SOURCE_REQUEST, ret_pool);
+        bool in_use = err && op->fault.reason == REASON_FILE_IN_USE;
+        if (!in_use || !registry_await_closed(registry, closed, until_ns)) {
+            return err;
+        }
+    }
 }
 
 /* Opens, or puts a broken pool in its place. Takes settings on OK; *ret_opened tells which. */
@@ -104,12 +122,15 @@ enum err registry_add(struct registry *registry, struct op *op, const char *nick
     if (err) {
         return err;
     }
-    err = open_pool(registry, op, nickname, kind, take_settings, SOURCE_REQUEST, &pool);
+    err = open_when_closed(registry, op, nickname, kind, take_settings, &pool);
     if (!err && adopt) {
         err = adopt(context, op, nickname);
     }
     if (!err) {
         err = store_pool(registry, op, nickname, kind, take_settings);
+    }
+    if (err && pool && pool->ops->abandon) {
+        pool->ops->abandon(pool);
     }
     if (err) {
         registry_give_up(registry, slot);

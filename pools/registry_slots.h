@@ -31,6 +31,9 @@ struct registry {
     struct map slots;
     struct slot *retired;      /* through next_retired */
     atomic_uint retired_count; /* so that nobody locks for nothing */
+    struct cond closed_one;    /* broadcast when `closed` grows */
+    unsigned closing;          /* out of `retired`, not closed yet */
+    uint64_t closed;           /* how many retired pools have been */
 };
 
 /* State 1. ERR_EXISTS, ERR_INVALID (REASON_INVALID_NICKNAME). */
@@ -40,5 +43,9 @@ enum err registry_reserve(struct registry *registry, struct op *op, const char *
 void registry_go_live(struct registry *registry, struct slot *slot, struct pool *take_pool);
 /* 1 -> the nickname is free, the slot is freed. 3 -> 4, and gone at once when nobody else holds the pool. */
 void registry_give_up(struct registry *registry, struct slot *take_slot);
+/* How many removed pools have been closed so far. */
+uint64_t registry_closed(struct registry *registry);
+/* Waits until there are more than `seen`. False when no removed pool is left to be closed, or not in time. */
+bool registry_await_closed(struct registry *registry, uint64_t seen, uint64_t until_ns);
 
 #endif

@@ -12,7 +12,7 @@ enum { EXIT_WELL = 0, EXIT_NOT_WELL = 1, EXIT_USAGE = 2 };
 struct wish {
     const char *file;
     const char *out; /* NULL = none */
-    bool adopt;
+    bool adopt, accept_loss;
 };
 
 struct command {
@@ -20,7 +20,7 @@ struct command {
     const char *arguments;
     const char *sentence;
     int (*run)(const struct wish *wish);
-    bool takes_out, takes_adopt;
+    bool takes_out, recovers;
 };
 
 static int fail(const char *doing, const struct op *op) {
@@ -30,18 +30,23 @@ static int fail(const char *doing, const struct op *op) {
 
 static void print_journal(const struct hdf5_journal *journal) {
     if (!journal->present) {
-        printf("journal: none\n");
+        printf("journal: none%s\n",
+               journal->missing ? ", and there was to be one: what was written last is lost" : "");
     } else {
         printf("journal: %" PRIu64 " commits, %" PRIu64 " bytes%s%s\n", journal->commits, journal->bytes,
                journal->commits && !journal->belongs ? ", of another file" : "",
                journal->damaged ? ", damaged or cut off" : "");
+        if (journal->lost) {
+            printf("lost: %" PRIu64 " commits or more behind those\n", journal->lost);
+        }
     }
 }
 
 /* ---- check ---- */
 static bool print_report(const struct hdf5_report *report) {
     const struct upkeep_status *scrub = &report->scrub;
-    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable && !report->journal.damaged;
+    bool sound = !scrub->corrupt && !scrub->dropped && !scrub->unreadable && !report->journal.damaged &&
+                 !report->journal.missing;
     print_journal(&report->journal);
     printf("entries: %" PRIu64 ", %" PRIu64 " of them without a digest of what is there now\n",
            report->entries, scrub->learned);
@@ -74,7 +79,7 @@ static int run_recover(const struct wish *wish) {
     struct op op;
     op_init(&op, 0, 0);
     struct hdf5_journal journal = {0};
-    enum err err = hdf5_tool_recover(&op, wish->file, wish->adopt, &journal);
+    enum err err = hdf5_tool_recover(&op, wish->file, wish->adopt, wish->accept_loss, &journal);
     if (journal.present) {
         print_journal(&journal);
     }
@@ -128,12 +133,12 @@ static const struct command commands[] = {
      .sentence = "compare every entry with its digest; changes nothing",
      .run = run_check},
     {.name = "recover",
-     .arguments = "FILE [--adopt]",
+     .arguments = "FILE [--adopt] [--accept-loss]",
      .sentence = "bring the journal of a crash into the file; --adopt: the file is a copy of the one it "
-                 "belongs to; a damaged journal is kept as "
-                 "FILE-journal.rejected",
+                 "belongs to; --accept-loss: the journal is damaged, and what is whole of it shall do; it "
+                 "is kept as FILE-journal.rejected",
      .run = run_recover,
-     .takes_adopt = true},
+     .recovers = true},
     {.name = "compact", .arguments = "FILE", .sentence = "make the file small again", .run = run_compact},
     {.name = "export",
      .arguments = "FILE OUT",
@@ -164,8 +169,12 @@ static bool read_wish(const struct command *command, int argc, char **argv, stru
     size_t count = command->takes_out ? 2 : 1;
     size_t found = 0;
     for (int i = 0; i < argc; i++) {
-        if (command->takes_adopt && strcmp(argv[i], "--adopt") == 0) {
+        if (command->recovers && strcmp(argv[i], "--adopt") == 0) {
             ret_wish->adopt = true;
+            continue;
+        }
+        if (command->recovers && strcmp(argv[i], "--accept-loss") == 0) {
+            ret_wish->accept_loss = true;
             continue;
         }
         if (argv[i][0] == '-' || !argv[i][0] || found == count) {

@@ -33,7 +33,7 @@ static enum err find_to_change(struct store *store, struct op *op, const struct 
                               condition->kind == CONDITION_CACHED);
     if (err == ERR_CORRUPT && !asks) {
         *ret_record = index_find(&store->index, id);
-        return OK;
+        return *ret_record ? OK : err; /* without one it is the group that cannot be read */
     }
     return err;
 }

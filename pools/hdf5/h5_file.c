@@ -16,6 +16,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* As open(2), and tells whether it made the file. A link that leads nowhere, and somebody who was faster, have made theirs. */
+static int open_or_make(const char *path, int flags, mode_t mode, bool *ret_created) {
+    *ret_created = false;
+    if (!(flags & O_CREAT) || (flags & O_EXCL)) {
+        int fd = open(path, flags, mode);
+        *ret_created = fd >= 0 && (flags & O_EXCL);
+        return fd;
+    }
+    int fd = open(path, flags & ~O_CREAT);
+    if (fd >= 0 || errno != ENOENT) {
+        return fd;
+    }
+    fd = open(path, flags | O_EXCL, mode);
+    *ret_created = fd >= 0;
+    return fd >= 0 || errno != EEXIST ? fd : open(path, flags, mode);
+}
+
 /* Our own descriptor and its lock. */
 static enum err open_descriptor(struct h5_file *file, struct op *op, const char *path,
                                 const struct h5_file_options *options) {
@@ -25,7 +42,8 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
     create |= options->exclusive ? O_EXCL : 0;
     create |= O_NONBLOCK;                      /* a pipe is not waited for, but refused */
     mode_t mode = options->copy ? 0600 : 0666; /* whoever takes the copy gives it the original's */
-    file->fd = open(path, (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC, mode);
+    int flags = (file->writable ? O_RDWR : O_RDONLY) | create | O_CLOEXEC;
+    file->fd = open_or_make(path, flags, mode, &file->created);
     if (file->fd < 0 && file->writable && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         file->writable = false;
         snprintf(file->reason, sizeof file->reason,
@@ -46,6 +64,7 @@ static enum err open_descriptor(struct h5_file *file, struct op *op, const char 
         return op_fail(op, REASON_POOL_FAILED, "the path is not a regular file");
     }
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
+        file->created = false; /* and is somebody else's now */
         return errno == EWOULDBLOCK
                    ? op_fail(op, REASON_FILE_IN_USE, "another pool or program holds the file's lock")
                    : op_fail(op, REASON_POOL_FAILED, "the file cannot be locked");
@@ -133,13 +152,22 @@ static enum err create_file(struct h5_file *file, struct op *op, const char *pat
         err = h5_format_look(file, op);
     }
     if (!err) {
-        err = h5_file_set_mark(file, op, H5_MARK_OPEN);
+        err = h5_file_set_mark(file, op, H5_MARK_JOURNALED);
     }
     file->alone = true;
     if (!err) {
         err = h5_file_commit(file, op);
     }
     return err ? err : h5_file_checkpoint(file, op); /* an HDF5 file from the first moment */
+}
+
+/* The journal is gone because all of it is in the file. What is not noted now goes with the next commit. */
+static void note_recovered(struct h5_file *file) {
+    struct op op;
+    op_init(&op, 0, 0);
+    if (h5_file_set_mark(file, &op, H5_MARK_OPEN) || h5_file_commit(file, &op)) {
+        log_line(LOG_WARNING, "hdf5", "the recovery of a file could not be noted: %s", op.fault.detail);
+    }
 }
 
 /* First to read: a file that cannot be written in place is not touched. */
@@ -151,9 +179,14 @@ static enum err open_existing(struct h5_file *file, struct op *op, const char *p
     if (!err) {
         err = h5_format_judge_mark(file, op);
     }
+    bool found_journal = file->shadow && shadow_found_journal(file->shadow);
+    file->misses_journal = file->shadow && !found_journal && file->mark == H5_MARK_JOURNALED;
     if (!err && file->writable && !file->convertible) {
         close_library(file);
         err = open_library(file, op, path, OPEN_TO_WRITE);
+        if (!err && found_journal && file->mark == H5_MARK_JOURNALED) {
+            note_recovered(file);
+        }
     }
     return err;
 }
@@ -185,6 +218,7 @@ enum err h5_file_open(struct op *op, const char *path, const struct h5_file_opti
         err = empty ? create_file(file, op, path) : open_existing(file, op, path);
     }
     if (err) {
+        h5_file_abandon(file, path);
         return err;
     }
     *ret_file = STEAL(file);
@@ -245,6 +279,19 @@ enum err h5_file_roll_back(struct h5_file *file, struct op *op, uint64_t keep_en
 }
 
 /* ---- the end ---- */
+void h5_file_abandon(struct h5_file *file, const char *path) {
+    if (!file->created) {
+        return;
+    }
+    if (file->shadow) {
+        shadow_abandon(file->shadow); /* before the library is closed: that would write */
+    }
+    file->closing_mtime_s = 0;
+    if (unlink(path) != 0) {
+        log_line(LOG_WARNING, "hdf5", "a file that is not wanted could not be removed: %s", path);
+    }
+}
+
 struct h5_file *h5_file_ref(struct h5_file *file) {
     MUST(atomic_fetch_add(&file->refs, 1) > 0);
     return file;

@@ -10,7 +10,9 @@
  * Who wrote last? The root attribute "lailad_closed" tells, in seconds since 1970: our last clean close, and the file's
  * modification time is set to exactly that; the commit that brings the one brings the other, and the first commit of a session takes the mark away
  * before the file is touched. So a kill at no moment makes it look as if others wrote. Another time means that somebody else wrote since (H5_MARK_MIXED stays until
- * every entry was compared with its digest); H5_MARK_OPEN means that we are writing, or crashed.
+ * every entry was compared with its digest); H5_MARK_OPEN means that we are writing, or crashed, and H5_MARK_JOURNALED
+ * that a journal lies beside the file then: it is in the file itself before anything is acknowledged, so a journal that somebody took away is
+ * missed.
  *
  * Threads: fields are set at open and read by any thread, but `id` and `root`, which other threads than the store's may only use
  * under `reopening`; functions that change the file belong to the store's thread.
@@ -27,6 +29,7 @@
 
 #define H5_MARK_OPEN INT64_C(0)
 #define H5_MARK_MIXED INT64_C(-1)
+#define H5_MARK_JOURNALED INT64_C(-2)
 
 struct h5_file {
     atomic_uint refs;
@@ -39,6 +42,7 @@ struct h5_file {
     int fd;
     struct shadow *shadow; /* NULL = a copy in the making */
     bool writable;
+    bool created;     /* there was none before it was opened */
     bool ordered;     /* the root group has an index by creation order */
     bool plain;       /* addresses and lengths of 8 bytes, from the file's first byte: object_header.h */
     bool alone;       /* nobody but us wrote since our last clean close */
@@ -47,6 +51,7 @@ struct h5_file {
     uint64_t ready_bytes; /* the disk has blocks up to here; UINT64_MAX = the file system cannot promise */
     int64_t mark;         /* as in the file; of a file without: H5_MARK_OPEN */
     bool marked;          /* the attribute exists */
+    bool misses_journal;  /* there was to be one when it was opened: commits are lost */
     uint64_t opened_mtime_ns; /* tells one state of a file of others from the next */
     int64_t closing_mtime_s;  /* of a clean close; 0 = leave it */
 };
@@ -62,6 +67,8 @@ struct h5_file_options {
 /* ERR_CONFLICT (REASON_FILE_IN_USE), ERR_UNAVAILABLE (REASON_POOL_FAILED) with a sentence that names no path. */
 enum err h5_file_open(struct op *op, const char *path, const struct h5_file_options *options,
                       struct h5_file **ret_file) MUST_USE;
+/* Takes the file away again, and its journal, if opening it made it. What is closed afterwards is lost. No other thread uses it. */
+void h5_file_abandon(struct h5_file *file, const char *path);
 struct h5_file *h5_file_ref(struct h5_file *file);
 void h5_file_unref(struct h5_file *file);
 DEFINE_AUTO(struct h5_file, h5_file_unref)

@@ -126,7 +126,8 @@ enum err h5_format_judge_mark(struct h5_file *file, struct op *op) {
     }
     if (!err) {
         bool untouched = status.st_mtim.tv_sec == file->mark && status.st_mtim.tv_nsec == 0;
-        file->alone = !file->marked || file->mark == H5_MARK_OPEN || (file->mark > 0 && untouched);
+        file->alone = !file->marked || file->mark == H5_MARK_OPEN || file->mark == H5_MARK_JOURNALED ||
+                      (file->mark > 0 && untouched);
     }
     return err;
 }

@@ -2,6 +2,7 @@
 #include "pools/hdf5/hdf5_pool.h"
 
 #include "pools/base/clock.h"
+#include "pools/base/log.h"
 #include "pools/hdf5/file_path.h"
 #include "pools/hdf5/reader.h"
 #include "pools/hdf5/store.h"
@@ -109,13 +110,16 @@ static enum err peek(struct pool *pool, const struct id *id, struct entry **ret_
 static enum err peek_meta(struct pool *pool, const struct id *id, struct meta *ret_meta) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
+    if (store_is_unreadable(store)) {
+        return ERR_AGAIN;
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     struct version *version = sight.version;
     if (!version) {
         return complete && !sight.is_there ? ERR_NOT_FOUND : ERR_AGAIN;
     }
-    bool known = version_trusts_digest(version);
+    bool known = version_trusts_digest(version) && !atomic_load(&version->damaged);
     if (known) {
         version_meta(version, ret_meta);
     }
@@ -133,6 +137,9 @@ static bool takes_fill(struct pool *pool, uint64_t size_bytes) {
 static bool proves_not_owned(struct pool *pool, const struct id *id) {
     struct store *store = store_of(pool);
     bool complete = atomic_load(&store->names_complete);
+    if (store_is_unreadable(store)) {
+        return false;
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     if (sight.version) {
@@ -235,6 +242,10 @@ static enum err upkeep_status(struct pool *pool, struct op *op, enum upkeep_kind
     return work_look(&store_of(pool)->work[kind], op, ret_status);
 }
 
+static void abandon(struct pool *pool) {
+    store_abandon(store_of(pool));
+}
+
 static void close_pool(struct pool *pool) {
     struct hdf5_pool *self = CONTAINER_OF(pool, struct hdf5_pool, base);
     store_close(self->store);
@@ -260,6 +271,7 @@ static const struct pool_ops ops = {
     .set_cached_evictable = set_cached_evictable,
     .upkeep = upkeep,
     .upkeep_status = upkeep_status,
+    .abandon = abandon,
 };
 
 /* ---- opening ---- */
@@ -287,6 +299,12 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
     if (err) {
         free(self);
         return err;
+    }
+    if (self->store->file->misses_journal) {
+        log_line(LOG_WARNING, "hdf5",
+                 "pool %s: its file was in use when a process or machine ended, and the journal beside it is "
+                 "gone: what was written last is lost",
+                 nickname);
     }
     self->spool_dir = environment->spool_dir;
     pool_init(&self->base, &ops, &capabilities, nickname, settings);

@@ -152,8 +152,13 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
         if (err) {
             return err;
         }
-    } else if (may_be_foreign(store) && H5Lexists(root, name, H5P_DEFAULT) > 0) {
-        return op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
+    } else if (may_be_foreign(store)) {
+        htri_t exists = H5Lexists(root, name, H5P_DEFAULT);
+        if (exists) {
+            return exists < 0
+                       ? h5_fail(op, "look for a name")
+                       : op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
+        }
     }
     if (H5Olink(dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
         enum err err = h5_fail(op, "name an entry");

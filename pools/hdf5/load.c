@@ -22,6 +22,8 @@
 #define SLICE_NS NS_PER_MS
 #define RECORDS_PER_LOOK 16u
 
+static const char group_is_damaged[] = "the file's root group cannot be read: the file is damaged";
+
 struct scan {
     struct store *store;
     unsigned links;
@@ -111,8 +113,10 @@ void store_scan(void *context) {
         h5_file_widen_cache(store->file, false);
     }
     if (result < 0) {
-        store_poison(store, scan.no_memory ? "the index of the file does not fit into memory"
-                                           : "the file's root group cannot be read: the file is damaged");
+        const char *why =
+            scan.no_memory ? "the index of the file does not fit into memory" : group_is_damaged;
+        log_line(LOG_ERROR, "hdf5", "%s is not served: %s", store->path, why);
+        store_poison(store, why);
     } else if (result == 0) {
         tell(store, &store->names_complete);
     }
@@ -204,15 +208,20 @@ struct version *store_make_version(struct store *store, const struct id *id) {
 }
 
 /* ---- an id that the scan has not reached ---- */
-/* The address behind a name in the root group, if it is a hard link. */
-static bool address_by_name(const struct store *store, const char *name, uint64_t *ret_address) {
+/* The address behind a name in the root group, if it is a hard link. Only a group that can be read may say that there is none. */
+static enum err address_by_name(const struct store *store, struct op *op, const char *name, bool *ret_found,
+                                uint64_t *ret_address) {
     H5L_info_t info;
-    bool found = H5Lget_info(store->file->root, name, &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_HARD;
-    h5_forget();
-    if (found) {
+    htri_t exists = H5Lexists(store->file->root, name, H5P_DEFAULT);
+    if (exists < 0 || (exists && H5Lget_info(store->file->root, name, &info, H5P_DEFAULT) < 0)) {
+        h5_forget();
+        return op_fail(op, REASON_CORRUPT, "%s", group_is_damaged);
+    }
+    *ret_found = exists && info.type == H5L_TYPE_HARD;
+    if (*ret_found) {
         *ret_address = info.u.address;
     }
-    return found;
+    return OK;
 }
 
 /* The same choice as the scan's: the encoded name, else the plain one where that is its own id. */
@@ -221,20 +230,27 @@ static enum err find_by_name(struct store *store, struct op *op, const struct id
     char name[LINK_NAME_BYTES];
     uint64_t address = 0;
     link_name_of(id, name);
-    bool found = address_by_name(store, name, &address);
+    bool found = false;
     bool plain = false;
-    if (!found && !memchr(id->text, '/', id->bytes)) {
+    enum err err = address_by_name(store, op, name, &found, &address);
+    if (!err && !found && !memchr(id->text, '/', id->bytes)) {
         char text[ID_MOST_BYTES + 1];
         size_t bytes = 0;
         bool canonical = true;
         plain = link_name_to_id(id->text, text, &bytes, &canonical) && !canonical;
-        found = plain && address_by_name(store, id->text, &address);
+        err = plain ? address_by_name(store, op, id->text, &found, &address) : OK;
+    }
+    if (err) {
+        return err;
     }
     *ret_record = found ? index_add_found(&store->index, id, plain ? id->text : NULL, address) : NULL;
     return found && !*ret_record ? op_no_memory(op) : OK;
 }
 
 enum err store_find(struct store *store, struct op *op, const struct id *id, struct record **ret_record) {
+    if (store_is_unreadable(store)) {
+        return store_fail_poisoned(store, op);
+    }
     struct record *record = index_find(&store->index, id);
     enum err err = OK;
     if (!record && !atomic_load(&store->names_complete)) {

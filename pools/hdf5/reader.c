@@ -1,6 +1,7 @@
 /* reader.c - see reader.h. */
 #include "pools/hdf5/reader.h"
 
+#include "pools/base/log.h"
 #include "pools/base/must.h"
 #include "pools/hdf5/dataset.h"
 
@@ -43,13 +44,39 @@ static void learn(struct hdf5_reader *reader, const uint8_t sha256[SHA256_BYTES]
     (void)store_submit(reader->store, &op, &request);
 }
 
-/* A damaged copy that can be had again goes; failing that it stays and is found damaged again. */
-static void drop_copy(struct hdf5_reader *reader) {
+/* As a scrub does it: from now on nothing of the version is served, whatever part is asked for. */
+static void quarantine(struct store *store, const struct id *id, struct version *version) {
+    if (atomic_load(&version->damaged)) {
+        return;
+    }
     struct op op;
     op_init(&op, 0, 0);
-    struct id id = reader_id(reader);
-    struct store_request request = {.action = STORE_REMOVE, .id = &id, .version = reader->version};
-    (void)store_submit(reader->store, &op, &request);
+    struct store_request request = {
+        .request = {.urgent = true}, .action = STORE_QUARANTINE, .id = id, .version = version};
+    if (store_submit(store, &op, &request) == OK && request.existed) {
+        log_line(LOG_WARNING, "hdf5", "the body of '%s' does not match its digest: it is not served any more",
+                 id->text);
+    }
+}
+
+/* A damaged copy that can be had again goes. One that cannot be removed, in a file that is only read, counts as absent all the same. */
+static void drop_copy(struct store *store, const struct id *id, struct version *version) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct store_request request = {.action = STORE_REMOVE, .id = id, .version = version};
+    if (store_submit(store, &op, &request)) {
+        quarantine(store, id, version);
+    }
+}
+
+static enum err refuse_damaged(struct store *store, struct op *op, const struct id *id,
+                               struct version *version) {
+    if (version->hold == HOLD_CACHED) {
+        drop_copy(store, id, version);
+        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
+    }
+    quarantine(store, id, version);
+    return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
 }
 
 /* Judges a whole body by its digest. ERR_NOT_FOUND = it was a cached copy and is gone. */
@@ -63,15 +90,12 @@ static enum err judge(struct hdf5_reader *reader, struct op *op, const uint8_t s
         atomic_store(&version->verified, true);
         return OK;
     }
-    if (version->hold == HOLD_CACHED) {
-        drop_copy(reader);
-        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
-    }
-    if (!version->file->alone) {
+    if (version->hold != HOLD_CACHED && !version->file->alone) {
         learn(reader, sha256, true);
         return OK;
     }
-    return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
+    struct id id = reader_id(reader);
+    return refuse_damaged(reader->store, op, &id, version);
 }
 
 static enum err judge_whole(struct hdf5_reader *reader, struct op *op) {
@@ -118,20 +142,12 @@ static enum err read_whole(struct hdf5_reader *reader, struct op *op) {
                : op_no_memory(op);
 }
 
-/* What a scrub has found damaged. */
-static enum err refuse_damaged(struct hdf5_reader *reader, struct op *op) {
-    if (reader->version->hold == HOLD_CACHED) {
-        drop_copy(reader);
-        return op_fail(op, REASON_ENTRY_NOT_FOUND, "the pool's copy was damaged and has been dropped");
-    }
-    return op_fail(op, REASON_CORRUPT, "the stored body does not match its digest");
-}
-
 /* What has to happen before the first byte. */
 static enum err prepare(struct hdf5_reader *reader, struct op *op, bool all) {
-    const struct version *version = reader->version;
-    if (atomic_load(&version->damaged)) {
-        return refuse_damaged(reader, op);
+    struct version *version = reader->version;
+    if (atomic_load(&version->damaged)) { /* a scrub or another read found that */
+        struct id id = reader_id(reader);
+        return refuse_damaged(reader->store, op, &id, version);
     }
     bool verified = atomic_load(&version->verified);
     bool one_piece = version_in_one_piece(version);
@@ -298,9 +314,10 @@ enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id 
         return err;
     }
     bool trusted = version_trusts_digest(version);
+    err = atomic_load(&version->damaged) ? refuse_damaged(store, op, id, version) : OK;
     store_release_version(store, version);
-    if (trusted) {
-        return OK;
+    if (err || trusted) {
+        return err;
     }
     struct read_options whole = {.length = UINT64_MAX};
     struct reader *reader = NULL;
@@ -344,6 +361,9 @@ static enum err peek_version(const struct version *version, struct entry **ret_e
 
 enum err hdf5_reader_peek(struct store *store, const struct id *id, struct entry **ret_entry) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    if (store_is_unreadable(store)) {
+        return ERR_AGAIN;
+    }
     struct sight sight;
     index_look_hot(&store->index, id, &sight, ret_entry);
     struct version *version = sight.version;

@@ -2,7 +2,8 @@
  *
  * A body is compared with its digest once per opening of the file, at its first read. Up to READER_WHOLE_BYTES it is read
  * whole and compared before the first byte goes out; a larger one while it streams, so that damage ends the read as
- * ERR_CORRUPT. A cached copy that is damaged is dropped and counts as absent. In a file that others wrote too
+ * ERR_CORRUPT. An owned entry that is damaged is then quarantined as by a scrub: whatever is asked of it is ERR_CORRUPT from the start. A
+ * cached copy is dropped and counts as absent. In a file that others wrote too
  * (h5_file.h) a digest may be out of date: there the body is right, and its new digest is kept.
  */
 #ifndef POOLS_HDF5_READER_H
@@ -19,7 +20,7 @@
 enum err hdf5_reader_open(struct pool *pool, struct store *store, struct op *op, const struct id *id,
                           const struct read_options *options, struct reader **ret_reader) MUST_USE;
 /* Compares the body with its digest where version_trusts_digest says no, so that metadata and conditions speak of the body
- * that is there. OK when there was nothing to do; else as a read of it all. */
+ * that is there. OK when there was nothing to do; else as a read of it all. What is known to be damaged fails as its read does. */
 enum err hdf5_reader_verify(struct store *store, struct op *op, const struct id *id) MUST_USE;
 /* Whatever a condition asks about the entry's tag is known afterwards. Absent and damaged entries are judged later. */
 enum err hdf5_reader_prepare_condition(struct store *store, struct op *op, const struct id *id,

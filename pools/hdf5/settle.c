@@ -8,16 +8,20 @@
 
 /* ---- before a change ---- */
 /* That the file is written to is committed before anything of it changes: a crash in between would leave the mark of the last
- * close in a file whose time has changed, and the next opening would take our own write for somebody else's. */
+ * close in a file whose time has changed, and the next opening would take our own write for somebody else's. It stands in the file itself, not
+ * only in the journal, so that one sees if the journal is taken away. */
 static enum err mark_open(struct store *store, struct op *op) {
-    int64_t mark = store->file->alone ? H5_MARK_OPEN : H5_MARK_MIXED;
-    bool was_closed = store->file->marked && store->file->mark > 0;
-    if (store->file->marked && store->file->mark == mark) {
+    struct h5_file *file = store->file;
+    int64_t mark = file->alone ? H5_MARK_JOURNALED : H5_MARK_MIXED;
+    if (file->marked && file->mark == mark) {
         return OK;
     }
-    enum err err = h5_file_set_mark(store->file, op, mark);
+    enum err err = h5_file_set_mark(file, op, mark);
     store->dirty = true;
-    return err || !was_closed ? err : h5_file_commit(store->file, op);
+    if (!err) {
+        err = h5_file_commit(file, op);
+    }
+    return err ? err : h5_file_checkpoint(file, op);
 }
 
 enum err store_begin_change(struct store *store, struct op *op, bool grows) {

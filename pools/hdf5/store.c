@@ -119,6 +119,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
         return op_no_memory(op);
     }
     store->link_list = H5I_INVALID_HID;
+    store->abandoned = true; /* until it is open */
     store->limits = options->limits;
     mutex_init(&store->mutex, RANK_KIND_INNER);
     cond_init(&store->loading);
@@ -160,8 +161,13 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     struct op wait;
     op_init(&wait, 0, 0);
     (void)store_await_loaded(store, &wait, OPEN_WAIT_NS); /* if not, it goes on behind */
+    store->abandoned = false;
     *ret_store = STEAL(store);
     return OK;
+}
+
+void store_abandon(struct store *store) {
+    store->abandoned = true;
 }
 
 void store_close(struct store *store) {
@@ -177,6 +183,9 @@ void store_close(struct store *store) {
     commit_fini(&store->commit);
     store_forget_undo(store);
     index_fini(&store->index);
+    if (store->file && store->abandoned) {
+        h5_file_abandon(store->file, store->path);
+    }
     h5_file_unref(store->file);
     for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
         work_fini(&store->work[kind]);
@@ -227,6 +236,10 @@ enum err store_fail_poisoned(struct store *store, struct op *op) {
     return fail_poisoned(store, op, "");
 }
 
+bool store_is_unreadable(const struct store *store) {
+    return atomic_load(&store->poisoned) && !atomic_load(&store->names_complete);
+}
+
 enum err store_check_writable(struct store *store, struct op *op) {
     if (atomic_load(&store->poisoned)) {
         return fail_poisoned(store, op, "the pool takes no writes: ");
@@ -245,6 +258,9 @@ enum err store_submit(struct store *store, struct op *op, struct store_request *
 
 enum err store_get(struct store *store, struct op *op, const struct id *id, struct version **ret_version) {
     bool complete = atomic_load(&store->names_complete); /* before the look: a miss is then a miss */
+    if (store_is_unreadable(store)) {
+        return store_fail_poisoned(store, op);
+    }
     struct sight sight;
     index_look(&store->index, id, &sight);
     struct version *version = sight.version;

@@ -68,7 +68,8 @@ struct store {
     atomic_bool evictable;      /* cached copies may make room */
     atomic_bool names_complete; /* an id that is not in the index is not in the file */
     atomic_bool loaded;
-    bool ours; /* the file bears our mark; set at open */
+    bool ours;      /* the file bears our mark; set at open */
+    bool abandoned; /* store_abandon */
     atomic_bool poisoned;
     atomic_bool copyable;          /* a copy may take its place: everything but a file that is only read */
     atomic_bool compact_wanted;    /* a compaction is under way, or to be begun */
@@ -143,6 +144,8 @@ struct store_options {
 /* ---- any thread ---- */
 enum err store_open(struct op *op, const char *path, const struct store_options *options,
                     struct store **ret_store) MUST_USE;
+/* The pool is not wanted after all: what opening it made is taken away at the close. Before that, any one thread. */
+void store_abandon(struct store *store);
 void store_close(struct store *store); /* every reader and writer is gone */
 DEFINE_AUTO(struct store, store_close)
 /* ERR_CONFLICT (REASON_POOL_READ_ONLY) or ERR_BUSY (REASON_POOL_POISONED). */
@@ -202,6 +205,8 @@ void store_let_all_go(struct store *store);
 void store_poison(struct store *store, const char *sentence);
 /* The file is poisoned; op's fault says why. */
 void store_poison_with_file(struct store *store, const struct op *op);
+/* Any thread: what is in the file could not be found out, so no id is there or not there. Every look answers with store_fail_poisoned. */
+bool store_is_unreadable(const struct store *store);
 /* Any thread, of a poisoned store: ERR_BUSY, with why. The write that met the failure itself gets that failure. */
 enum err store_fail_poisoned(struct store *store, struct op *op);
 /* links.c: the dataset gets the name; what had it (NULL = nobody) is held. */

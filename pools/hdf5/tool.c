@@ -43,6 +43,7 @@ static void tell_journal(const struct recover_report *found, struct hdf5_journal
     *ret_journal = (struct hdf5_journal){.present = found->present,
                                          .belongs = found->belongs,
                                          .damaged = found->damaged,
+                                         .lost = found->lost,
                                          .commits = found->commits,
                                          .bytes = found->bytes};
 }
@@ -91,7 +92,7 @@ static enum err check_signature(struct op *op, int fd) {
 }
 
 /* Only a journal of its own may make an HDF5 file of it: when it has just been created. */
-static enum err replay(struct op *op, int fd, const char *path, bool adopt,
+static enum err replay(struct op *op, int fd, const char *path, unsigned allowed,
                        const struct hdf5_journal *journal) {
     bool makes_it_whole = journal->commits && journal->belongs;
     enum err err = makes_it_whole ? OK : check_signature(op, fd);
@@ -101,24 +102,10 @@ static enum err replay(struct op *op, int fd, const char *path, bool adopt,
         err = medium_open_posix(op, fd, path, true, &medium);
     }
     if (!err) {
-        err = recover_run(op, medium, adopt ? RECOVER_ADOPT : RECOVER_OWN, &done);
+        err = recover_run(op, medium, allowed, &done);
         medium->ops->close(medium);
     }
     return err ? err : check_signature(op, fd);
-}
-
-enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, struct hdf5_journal *ret_journal) {
-    int fd = -1;
-    enum err err = open_locked(op, path, true, &fd);
-    if (err) {
-        return err;
-    }
-    err = inspect(op, fd, path, ret_journal);
-    if (!err) {
-        err = replay(op, fd, path, adopt, ret_journal);
-    }
-    close(fd);
-    return err;
 }
 
 /* ---- a store for one call ---- */
@@ -139,6 +126,12 @@ static enum err open_store(struct op *op, const char *path, bool read_only, stru
     return err;
 }
 
+/* The file says that a journal belongs to it until it is closed. */
+static enum err close_well(struct op *op, const char *path) {
+    AUTO(store_close) struct store *store = NULL;
+    return open_store(op, path, false, &store);
+}
+
 /* Begins it and waits for its end. */
 static enum err do_upkeep(struct store *store, struct op *op, enum upkeep_kind kind,
                           struct upkeep_status *ret_status) {
@@ -151,6 +144,22 @@ static enum err do_upkeep(struct store *store, struct op *op, enum upkeep_kind k
 }
 
 /* ---- the calls ---- */
+enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, bool accept_loss,
+                           struct hdf5_journal *ret_journal) {
+    int fd = -1;
+    unsigned allowed = (adopt ? RECOVER_ADOPT : 0U) | (accept_loss ? RECOVER_ACCEPT_LOSS : 0U);
+    enum err err = open_locked(op, path, true, &fd);
+    if (err) {
+        return err;
+    }
+    err = inspect(op, fd, path, ret_journal);
+    if (!err) {
+        err = replay(op, fd, path, allowed, ret_journal);
+    }
+    close(fd);
+    return err || !ret_journal->commits ? err : close_well(op, path);
+}
+
 static enum err check(struct op *op, const char *path, struct hdf5_report *report) {
     AUTO(store_close) struct store *store = NULL;
     struct stat status;
@@ -160,6 +169,7 @@ static enum err check(struct op *op, const char *path, struct hdf5_report *repor
     }
     if (!err) {
         report->file_bytes = (uint64_t)status.st_size;
+        report->journal.missing = store->file->misses_journal;
         err = do_upkeep(store, op, UPKEEP_SCRUB, &report->scrub);
     }
     if (!err) {

@@ -266,6 +266,27 @@ class Broken(DiskCase):
         self.assert_works()
         self.assert_file_sound()
 
+    def test_a_refused_registration_leaves_no_file(self):
+        """Whatever fails: the file's first bytes, its journal, or the note of the pool in state.db."""
+        registration = {"nickname": "more", "kind": "hdf5", "config": {}}
+        for calls, pattern in ((WRITE, "more.h5$"), (WRITE, "more.h5-journal$"), (SYNC, "more.h5"), (WRITE, "state.db")):
+            with self.subTest(calls=calls, pattern=pattern):
+                self.faults.arm(calls, errno.ENOSPC if calls == WRITE else errno.EIO, pattern)
+                answer = self.http.post_json("/pools", registration)
+                self.assertGreater(self.faults.disarm(), 0)
+                self.assertIn(answer.status, (500, 502, 503, 507))
+                self.assertEqual(sorted(self.daemon.data.glob("more.h5*")), [])
+        self.assert_status(self.http.post_json("/pools", registration), 201)
+        self.assertEqual(len(list(self.daemon.data.glob("more.h5"))), 1)
+        self.assert_status(self.http.delete("/pools/more"), 204)
+        self.faults.arm(WRITE, errno.ENOSPC, "state.db")
+        answer = self.http.post_json("/pools", registration)
+        self.assertGreater(self.faults.disarm(), 0)
+        self.assertGreaterEqual(answer.status, 500)
+        self.assertEqual(len(list(self.daemon.data.glob("more.h5"))), 1)  # it was there before
+        self.assert_status(self.http.post_json("/pools", registration), 201)
+        self.assert_status(self.http.delete("/pools/more"), 204)
+
     def test_blocks_cannot_be_had(self):
         for error in (errno.ENOSPC, errno.EDQUOT):
             self.faults.arm(ALLOCATE, error)

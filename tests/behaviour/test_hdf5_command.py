@@ -187,31 +187,103 @@ class Recover(Command):
         self.run_hdf5("recover", "--adopt", copy)
         self.assert_holds(copy)
 
-
-    def test_a_journal_that_was_cut_off_is_kept(self):
+    def test_a_journal_that_is_not_whole_is_kept(self):
         path, journal = self.crashed()
         content = journal.read_bytes()
-        for adopt in ((), ("--adopt",)):
-            for number, (cut, commits) in enumerate(((content[:4096 + 200], 0), (b"X" * 5000, 0))):
-                with self.subTest(adopt=adopt, number=number):
-                    copy = pathlib.Path(shutil.copy(path, self.folder / f"copy{len(adopt)}{number}.h5"))
-                    its_journal = self.folder / f"{copy.name}-journal"
-                    its_journal.write_bytes(cut)
-                    said = self.run_hdf5("check", copy, code=1)
-                    self.assertIn(f"journal: {commits} commits, 0 bytes, damaged or cut off\n", said)
-                    said = self.run_hdf5("recover", *adopt, copy, code=1)
-                    self.assertIn("damaged or cut off", said)
-                    self.assertIn(f"{copy}-journal.rejected", said)
-                    self.assertFalse(its_journal.exists())
-                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
-                    its_journal.write_bytes(b"Y" * 100)
-                    self.run_hdf5("recover", *adopt, copy, code=1)
-                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
-                    self.assertEqual(pathlib.Path(f"{its_journal}.rejected.1").read_bytes(), b"Y" * 100)
+        for number, (cut, allow) in enumerate(((content[:4096 + 200], ()), (b"X" * 5000, ("--accept-loss",)))):
+            with self.subTest(number=number):
+                copy = pathlib.Path(shutil.copy(path, self.folder / f"copy{number}.h5"))
+                its_journal = self.folder / f"{copy.name}-journal"
+                its_journal.write_bytes(cut)
+                said = self.run_hdf5("check", copy, code=1)
+                self.assertIn("journal: 0 commits, 0 bytes, damaged or cut off\n", said)
+                said = self.run_hdf5("recover", *allow, copy, code=1)
+                self.assertIn("damaged or cut off", said)
+                self.assertIn(f"{copy}-journal.rejected", said)
+                self.assertFalse(its_journal.exists())
+                self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
+                its_journal.write_bytes(b"Y" * 100)
+                self.run_hdf5("recover", "--accept-loss", copy, code=1)
+                self.assertEqual(pathlib.Path(f"{its_journal}.rejected").read_bytes(), cut)
+                self.assertEqual(pathlib.Path(f"{its_journal}.rejected.1").read_bytes(), b"Y" * 100)
+
+    def test_a_journal_that_is_gone_is_missed(self):
+        daemon = self.new_daemon()  # a new file
+        path, journal = daemon.data / "disk.h5", daemon.data / "disk.h5-journal"
+        for round_number in range(2):
+            with self.subTest(round=round_number):
+                daemon.kill()
+                journal.unlink()
+                said = self.run_hdf5("check", path, code=1)
+                self.assertIn("journal: none, and there was to be one: what was written last is lost\n", said)
+                daemon.start()
+                self.assertIn("the journal beside it is gone", daemon.log())
+                daemon.restart()  # a clean end, and nothing is missing any more
+                self.assertNotIn("the journal beside it is gone", daemon.log())
+                self.assert_status(self.new_client(daemon).put_entry("disk", f"late{round_number}", b"1"), 201, 204)
+
+    def test_no_journal_is_missed_after_a_recovery(self):
+        daemon = self.new_daemon()
+        daemon.kill()
+        path, journal = daemon.data / "disk.h5", daemon.data / "disk.h5-journal"
+        self.assertTrue(journal.exists())
+        for _ in range(2):
+            daemon.start()
+            self.assertNotIn("the journal beside it is gone", daemon.log())
+            daemon.kill()
+        self.run_hdf5("recover", path)
+        self.assertIn("journal: none\n", self.run_hdf5("check", path))
+        daemon.start()
+        self.assertNotIn("the journal beside it is gone", daemon.log())
+        daemon.stop()
+        self.assert_holds(path)
+
+    def records(self, journal):
+        content = journal.read_bytes()
+        return [at for at in range(0, len(content), 4096) if content[at:at + 8] == b"lailad-r"]
+
+    def test_lost_commits_have_to_be_accepted(self):
+        daemon = self.new_daemon()
+        client = self.new_client(daemon)
+        for number in range(6):
+            self.assert_status(client.put_entry("disk", f"late{number}", f"value {number}".encode()), 201)
+        daemon.kill()
+        path, journal = daemon.data / "disk.h5", daemon.data / "disk.h5-journal"
+        content = bytearray(journal.read_bytes())
+        content[content.index(b"value 2")] ^= 1
+        journal.write_bytes(content)
+        whole = self.records(journal).index(max(at for at in self.records(journal) if at < content.index(b"alue 2")))
+        lost = len(self.records(journal)) - whole
+        before = path.read_bytes()
+
+        def expect_refusal():
+            self.assertEqual(path.read_bytes(), before)
+            self.assertEqual(journal.read_bytes(), content)
+
+        said = self.run_hdf5("check", path, code=1)
+        self.assertRegex(said, rf"journal: {whole} commits, [0-9]+ bytes, damaged or cut off\nlost: {lost} commits or more behind those\n")
+        for allow in ((), ("--adopt",)):
+            said = self.run_hdf5("recover", *allow, path, code=1)
+            self.assertIn(f"after {whole} whole commits, {lost} or more are lost", said)
+            self.assertIn("--accept-loss", said)
+            expect_refusal()
+        daemon.start()
+        client = self.new_client(daemon)
+        self.assert_problem(client.read("disk", "late0"), 502, "pool-failed")
+        self.assert_problem(client.read("disk", "late5"), 502, "pool-failed")
+        self.assert_status(client.get("/readyz"), 503)
+        daemon.stop()
+        self.assertIn("--accept-loss", daemon.log())
+        expect_refusal()
+        said = self.run_hdf5("recover", "--accept-loss", path, code=1)
+        self.assertIn(f"{journal}.rejected", said)
+        self.assertFalse(journal.exists())
+        self.assertEqual(pathlib.Path(f"{journal}.rejected").read_bytes(), content)
+        self.assert_holds(path, {**ENTRIES, "late0": b"value 0", "late1": b"value 1"})
 
     def test_what_a_cut_journal_still_holds_is_recovered(self):
         path, journal = self.crashed()
-        records = [at for at in range(0, journal.stat().st_size, 4096) if journal.read_bytes()[at:at + 8] == b"lailad-r"]
+        records = self.records(journal)
         self.assertGreater(len(records), 2)
         os.truncate(journal, records[-1] + 100)
         self.assertIn(f"journal: {len(records) - 1} commits", self.run_hdf5("recover", path, code=1))

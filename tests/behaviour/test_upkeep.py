@@ -78,6 +78,7 @@ class Scrub(UpkeepCase):
         self.assertEqual(set(state["found"]["corrupt_ids"]), {"small", "large"})
         for name in ("small", "large"):
             self.assert_problem(self.http.read("disk", name), 502, "entry-corrupt")
+            self.assert_status(self.http.head(entry_target("disk", name)), 502)
         # Also a part that does not hold the damage, and before the first byte.
         part = self.http.get(entry_target("disk", "large"), {"Range": "bytes=2000000-2000009"})
         self.assert_problem(part, 502, "entry-corrupt")

@@ -90,7 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     MUST(wrapped ? records <= 1 : records == 0);
     struct recover_report report;
     MUST(recover_inspect(&op, &disk.medium, &report) == OK && report.commits == records);
-    enum err err = recover_run(&op, &disk.medium, RECOVER_OWN, &report);
+    bool broken = report.is_broken;
+    MUST(!broken || recover_run(&op, &disk.medium, RECOVER_OWN, &report) == ERR_UNAVAILABLE);
+    MUST(disk.now.has_journal && report.commits == records);
+    enum err err = recover_run(&op, &disk.medium, RECOVER_ACCEPT_LOSS, &report);
     MUST(err == OK || records > 0); /* an address that no disk has: the journal stays */
     MUST(disk.now.has_journal == (err != OK));
     MUST(records > 0 || disk.now.main.size == 0);

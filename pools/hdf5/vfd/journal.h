@@ -77,8 +77,11 @@ struct journal_reader {
     uint64_t sequence;
     uint64_t identity; /* of the file that the journal belongs to */
     bool usable;       /* there is a salt to look for */
-    bool
-        damaged; /* there is, or was, more than can be read, and a kill leaves none so (a power cut may, where the journal grew) */
+    bool has_header;   /* it is the file's header's; else the first record's */
+    /* Something else stands where the header was: nothing that we do, and no power cut, leaves that. */
+    bool is_broken;
+    /* The last record ends behind the file. A kill leaves none so, a power cut may, where the journal grew. */
+    bool is_cut;
     uint8_t salt[JOURNAL_SALT_BYTES];
     uint8_t *bytes;
     size_t capacity;
@@ -91,6 +94,10 @@ void journal_reader_close(struct journal_reader *reader);
 enum err journal_reader_next(struct journal_reader *reader, struct op *op, struct journal_record *ret_record,
                              bool *ret_more) MUST_USE;
 void journal_reader_rewind(struct journal_reader *reader);
+/* At the end of the valid records: how many there were at least that can be read no more, because a whole one of the same generation lies
+ * behind. A record is written when the one before it is on the disk, so neither a kill nor a power cut leaves that. */
+enum err journal_reader_look_behind(struct journal_reader *reader, struct op *op,
+                                    uint64_t *ret_lost) MUST_USE;
 /* A record's revokes, then its images, in order. False when there are no more. */
 bool journal_next_revoke(struct journal_record *record, uint64_t *ret_offset, uint64_t *ret_bytes);
 bool journal_next_image(struct journal_record *record, uint64_t *ret_offset, const uint8_t **ret_bytes,

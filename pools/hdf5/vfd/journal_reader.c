@@ -37,13 +37,13 @@ static void look_at_header(struct journal_reader *reader, const uint8_t *header,
             journal_checksum(header + HEADER_SALT, header, HEADER_CHECKSUM)) {
         memcpy(reader->salt, header + HEADER_SALT, JOURNAL_SALT_BYTES);
         reader->identity = get_number(header + HEADER_IDENTITY, 8);
-        reader->usable = true;
+        reader->usable = reader->has_header = true;
     } else if (looks_like_record(first)) {
         memcpy(reader->salt, first + RECORD_SALT, JOURNAL_SALT_BYTES);
         reader->identity = get_number(first + RECORD_IDENTITY, 8);
         reader->usable = true;
     } else {
-        reader->damaged = !is_blank(header);
+        reader->is_broken = !is_blank(header);
     }
 }
 
@@ -125,8 +125,37 @@ static bool header_fits(struct journal_reader *reader, const uint8_t *header) {
     bool is_next =
         looks_like_record(header) && memcmp(header + RECORD_SALT, reader->salt, JOURNAL_SALT_BYTES) == 0 &&
         get_number(header + RECORD_SEQUENCE, 8) == reader->sequence && payload <= JOURNAL_RECORD_MOST_BYTES;
-    reader->damaged = reader->damaged || (is_next && payload + RECORD_BYTES > left);
+    reader->is_cut = reader->is_cut || (is_next && payload + RECORD_BYTES > left);
     return is_next && payload + RECORD_BYTES <= left;
+}
+
+/* The record at the offset, whose header has been read; *ret_valid false when it makes no sense. The header's lengths fit into the file. */
+static enum err read_record(struct journal_reader *reader, struct op *op, uint64_t offset,
+                            const uint8_t *header, struct journal_record *ret_record, bool *ret_valid) {
+    *ret_valid = false;
+    size_t payload = (size_t)get_number(header + RECORD_PAYLOAD, 8);
+    bool whole = false;
+    enum err err = need_memory(reader, op, RECORD_BYTES + payload);
+    if (!err) {
+        err = read_at(reader, op, offset, reader->bytes, RECORD_BYTES + payload, &whole);
+    }
+    if (err || !whole) {
+        return err;
+    }
+    uint64_t checksum = get_number(reader->bytes + RECORD_CHECKSUM, 8);
+    put_number(reader->bytes + RECORD_CHECKSUM, 0, 8);
+    *ret_record = (struct journal_record){
+        .sequence = get_number(header + RECORD_SEQUENCE, 8),
+        .end = get_number(header + RECORD_END, 8),
+        .mtime_s = (int64_t)get_number(header + RECORD_MTIME, 8),
+        .images = (uint32_t)get_number(header + RECORD_IMAGES, 4),
+        .revokes = (uint32_t)get_number(header + RECORD_REVOKES, 4),
+        .at = reader->bytes + RECORD_BYTES,
+    };
+    *ret_valid = journal_checksum(header + RECORD_SALT, reader->bytes, RECORD_BYTES + payload) == checksum &&
+                 ret_record->end <= INT64_MAX && ret_record->mtime_s >= 0 &&
+                 payload_fits(*ret_record, payload);
+    return OK;
 }
 
 enum err journal_reader_next(struct journal_reader *reader, struct op *op, struct journal_record *ret_record,
@@ -141,33 +170,49 @@ enum err journal_reader_next(struct journal_reader *reader, struct op *op, struc
     if (err || !whole || !header_fits(reader, header)) {
         return err;
     }
-    size_t payload = (size_t)get_number(header + RECORD_PAYLOAD, 8);
-    err = need_memory(reader, op, RECORD_BYTES + payload);
-    if (!err) {
-        err = read_at(reader, op, reader->offset, reader->bytes, RECORD_BYTES + payload, &whole);
-    }
-    if (err || !whole) {
+    struct journal_record record;
+    bool valid = false;
+    err = read_record(reader, op, reader->offset, header, &record, &valid);
+    if (err || !valid) {
         return err;
     }
-    uint64_t checksum = get_number(reader->bytes + RECORD_CHECKSUM, 8);
-    put_number(reader->bytes + RECORD_CHECKSUM, 0, 8);
-    struct journal_record record = {
-        .sequence = reader->sequence,
-        .end = get_number(header + RECORD_END, 8),
-        .mtime_s = (int64_t)get_number(header + RECORD_MTIME, 8),
-        .images = (uint32_t)get_number(header + RECORD_IMAGES, 4),
-        .revokes = (uint32_t)get_number(header + RECORD_REVOKES, 4),
-        .at = reader->bytes + RECORD_BYTES,
-    };
-    if (journal_checksum(reader->salt, reader->bytes, RECORD_BYTES + payload) != checksum ||
-        record.end > INT64_MAX || record.mtime_s < 0 || !payload_fits(record, payload)) {
-        return OK;
-    }
-    reader->offset += journal_padded(RECORD_BYTES + payload);
+    reader->offset += journal_padded(RECORD_BYTES + get_number(header + RECORD_PAYLOAD, 8));
     reader->sequence++;
     *ret_record = record;
     *ret_more = true;
     return OK;
+}
+
+/* ---- behind the end ---- */
+
+/* Whether it may be a record that came after the last valid one. Where there is neither a header nor a first record to tell the
+ * generation, any may. */
+static bool may_be_behind(const struct journal_reader *reader, const uint8_t *header, uint64_t left) {
+    uint64_t payload = get_number(header + RECORD_PAYLOAD, 8);
+    bool knows_salt = reader->has_header || reader->sequence > 1;
+    bool is_later = memcmp(header + RECORD_SALT, reader->salt, JOURNAL_SALT_BYTES) == 0 &&
+                    get_number(header + RECORD_SEQUENCE, 8) > reader->sequence;
+    return looks_like_record(header) && (is_later || !knows_salt) && payload <= JOURNAL_RECORD_MOST_BYTES &&
+           payload + RECORD_BYTES <= left;
+}
+
+enum err journal_reader_look_behind(struct journal_reader *reader, struct op *op, uint64_t *ret_lost) {
+    *ret_lost = 0;
+    enum err err = OK;
+    for (uint64_t offset = reader->offset; !err && offset < reader->size; offset += JOURNAL_BLOCK_BYTES) {
+        uint8_t header[RECORD_BYTES];
+        bool whole = false;
+        bool valid = false;
+        struct journal_record record = {0};
+        err = read_at(reader, op, offset, header, sizeof header, &whole);
+        if (!err && whole && may_be_behind(reader, header, reader->size - offset)) {
+            err = read_record(reader, op, offset, header, &record, &valid);
+        }
+        if (valid && record.sequence >= reader->sequence + *ret_lost) {
+            *ret_lost = record.sequence - reader->sequence + 1;
+        }
+    }
+    return err;
 }
 
 bool journal_next_revoke(struct journal_record *record, uint64_t *ret_offset, uint64_t *ret_bytes) {

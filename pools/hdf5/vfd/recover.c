@@ -5,6 +5,7 @@
 #include "pools/hdf5/vfd/journal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 struct replay {
@@ -166,8 +167,12 @@ static enum err count_commits(struct op *op, struct medium *medium, struct recov
             report->bytes += count;
         }
     }
+    if (!err) {
+        err = journal_reader_look_behind(&reader, op, &report->lost);
+    }
     report->belongs = reader.identity == medium->main_identity;
-    report->damaged = reader.damaged;
+    report->is_broken = reader.is_broken || report->lost > 0;
+    report->damaged = report->is_broken || reader.is_cut;
     journal_reader_close(&reader);
     return err;
 }
@@ -182,21 +187,40 @@ enum err recover_inspect(struct op *op, struct medium *medium, struct recover_re
     return count_commits(op, medium, ret_report);
 }
 
-enum err recover_run(struct op *op, struct medium *medium, enum recover_whose whose,
-                     struct recover_report *ret_report) {
-    enum err err = recover_inspect(op, medium, ret_report);
-    if (err || !ret_report->present) {
-        return err;
-    }
-    if (ret_report->commits && !ret_report->belongs && whose != RECOVER_ADOPT) {
+static enum err check_allowed(struct op *op, const struct medium *medium, const struct recover_report *report,
+                              unsigned allowed) {
+    if (report->commits && !report->belongs && !(allowed & RECOVER_ADOPT)) {
         return op_fail(
             op, REASON_POOL_FAILED,
             "the journal beside the file belongs to another file: `lailad hdf5 recover` tells more");
     }
-    if (ret_report->commits && !medium->writable) {
+    if (report->is_broken && !(allowed & RECOVER_ACCEPT_LOSS)) {
+        const char *remedy = "`lailad hdf5 recover --accept-loss` goes on without them";
+        return report->lost
+                   ? op_fail(op, REASON_POOL_FAILED,
+                             "the journal beside the file is damaged: after %" PRIu64
+                             " whole commits, %" PRIu64 " or more are lost. %s",
+                             report->commits, report->lost, remedy)
+                   : op_fail(op, REASON_POOL_FAILED,
+                             "the journal beside the file is damaged: its commits cannot be read. %s",
+                             remedy);
+    }
+    if (report->commits && !medium->writable) {
         return op_fail(
             op, REASON_POOL_FAILED,
             "the file was not closed cleanly and cannot be written here: run `lailad hdf5 recover` on it");
+    }
+    return OK;
+}
+
+enum err recover_run(struct op *op, struct medium *medium, unsigned allowed,
+                     struct recover_report *ret_report) {
+    enum err err = recover_inspect(op, medium, ret_report);
+    if (!err && ret_report->present) {
+        err = check_allowed(op, medium, ret_report, allowed);
+    }
+    if (err || !ret_report->present) {
+        return err;
     }
     if (ret_report->commits) {
         err = recover_replay(op, medium, UINT64_MAX - 1, NULL);

@@ -15,8 +15,11 @@
 struct recover_report {
     bool present; /* there is a journal */
     bool belongs; /* its commits are of this very file */
-    bool damaged; /* it was cut off or overwritten: there may have been more commits */
+    bool damaged; /* it is not as we left it: there may have been more commits */
+    /* So much so that acknowledged commits are lost; otherwise the last one was cut off, which a power cut may do. */
+    bool is_broken;
     uint64_t commits;
+    uint64_t lost;  /* behind those, at least; 0 when nothing tells */
     uint64_t bytes; /* of images */
     uint64_t end;   /* of the file at the last commit; 0 without commits */
 };
@@ -24,13 +27,16 @@ struct recover_report {
 /* Changes nothing. */
 enum err recover_inspect(struct op *op, struct medium *medium, struct recover_report *ret_report) MUST_USE;
 
-enum recover_whose {
-    RECOVER_OWN,  /* a journal of another file is refused: REASON_POOL_FAILED */
-    RECOVER_ADOPT /* the operator says that the file is a copy of the one that the journal belongs to */
+/* What the operator allows. */
+enum recover_allowed {
+    RECOVER_OWN = 0,         /* nothing */
+    RECOVER_ADOPT = 1,       /* a journal of another file: the file is a copy of that */
+    RECOVER_ACCEPT_LOSS = 2, /* a broken journal: what is whole of it counts */
 };
-/* Replays a journal with commits and removes any; one that is damaged is set aside instead. With commits it needs a writable medium: else REASON_POOL_FAILED, whose sentence
- * names `lailad hdf5 recover`. A journal without commits stays if the medium is not writable. */
-enum err recover_run(struct op *op, struct medium *medium, enum recover_whose whose,
+/* Replays a journal with commits and removes any; one that is damaged is set aside instead. allowed: bits of enum recover_allowed. What is
+ * not allowed is REASON_POOL_FAILED and changes nothing, and so are commits when the medium is not writable: the sentence names `lailad hdf5
+ * recover`. A journal without commits stays if the medium is not writable. */
+enum err recover_run(struct op *op, struct medium *medium, unsigned allowed,
                      struct recover_report *ret_report) MUST_USE;
 
 /* The records up to this number, into the file, and synced; the journal stays as it is. It must be open. Nothing is written where

@@ -21,7 +21,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     }
     if (report.damaged) {
         log_line(LOG_WARNING, "hdf5",
-                 "the journal beside a file was cut off or damaged: commits may be lost; it is kept as "
+                 "the journal beside a file was cut off: commits may be lost; it is kept as "
                  "-journal.rejected");
     }
     uint64_t size = 0;
@@ -41,6 +41,7 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
     journal_init(&shadow->journal, take_medium);
     shadow->size = shadow->end = shadow->lowest_end = shadow->committed_end = shadow->written_end = size;
     shadow->settled = report.commits > 0;
+    shadow->found_journal = report.present;
     *ret_shadow = shadow;
     return OK;
 }
@@ -56,6 +57,12 @@ enum err shadow_rest(struct shadow *shadow, struct op *op) {
     journal_stop(&shadow->journal);
     int result = shadow->medium->ops->remove_journal(shadow->medium);
     return result ? op_fail_errno(op, result, "removing the HDF5 file's journal") : OK;
+}
+
+void shadow_abandon(struct shadow *shadow) {
+    shadow_discard(shadow);
+    journal_stop(&shadow->journal);
+    (void)shadow->medium->ops->remove_journal(shadow->medium); /* failing that, one of no file is left */
 }
 
 enum err shadow_close(struct op *op, struct shadow *take_shadow) {
@@ -78,6 +85,10 @@ enum err shadow_close(struct op *op, struct shadow *take_shadow) {
 
 enum shadow_state shadow_state(const struct shadow *shadow) {
     return (enum shadow_state)atomic_load(&shadow->state);
+}
+
+bool shadow_found_journal(const struct shadow *shadow) {
+    return shadow->found_journal;
 }
 
 void shadow_mark_changed(struct shadow *shadow) {

@@ -40,7 +40,12 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
 /* Brings the file up to date and removes the journal, unless discarding or poisoned. The library has closed the file. */
 enum err shadow_close(struct op *op, struct shadow *take_shadow);
 
+/* The file is given up: the journal goes, and nothing is written any more. */
+void shadow_abandon(struct shadow *shadow);
+
 enum shadow_state shadow_state(const struct shadow *shadow);
+/* Whether a journal lay beside the file when it was opened, with commits or without. */
+bool shadow_found_journal(const struct shadow *shadow);
 
 /* ---- bodies: the owner ---- */
 /* Whether the last commit, and the journal's replay, look nowhere into [offset, offset + bytes): then a body may be written

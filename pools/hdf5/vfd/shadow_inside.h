@@ -30,6 +30,7 @@ struct shadow {
     uint64_t lowest_end;     /* of `end` since the last commit */
     uint64_t committed_end;  /* `end` at the last commit: it refers to nothing behind */
     uint64_t written_end;    /* the file is at least this long, unless somebody else cut it off */
+    bool found_journal;      /* when it was opened */
     bool settled;            /* what the journal's images are differences to has been synced */
     int64_t closing_mtime_s; /* what the file's time is to be at its end; 0 = whatever it is */
     struct journal journal;

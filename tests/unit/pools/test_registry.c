@@ -1,4 +1,5 @@
 /* test_registry.c - live pools by nickname: declared, registered over HTTP, restored, broken, removed. */
+#include "pools/base/clock.h"
 #include "pools/base/hash.h"
 #include "pools/kinds.h"
 #include "pools/registry_slots.h"
@@ -211,6 +212,68 @@ START_TEST(a_registered_pool_that_cannot_be_opened_is_refused) {
 }
 END_TEST
 
+/* A kind whose one file somebody holds: it is in use until nobody does any more. */
+static struct pool *holder; /* given back at the next opening */
+static unsigned openings;
+static bool is_held;
+
+static enum err open_held(struct op *open_op, const struct pool_environment *environment,
+                          const char *nickname, struct settings *settings, struct pool **ret_pool) {
+    openings++;
+    if (is_held) {
+        is_held = holder == NULL;
+        pool_unref(holder); /* the registry's reference is the last */
+        holder = NULL;
+        return op_fail(open_op, REASON_FILE_IN_USE, "scripted to be in use");
+    }
+    return fake_kind.open(open_op, environment, nickname, settings, ret_pool);
+}
+
+static enum err add_held(void) {
+    struct pool_kind kind = fake_kind;
+    kind.open = open_held;
+    struct pool *pool = NULL;
+    struct settings *settings = fake_settings(false, NULL);
+    openings = 0;
+    enum err err = registry_add(registry, &op, "held", &kind, settings, &pool);
+    if (err) {
+        settings_free(settings);
+    }
+    pool_unref(pool);
+    return err;
+}
+
+START_TEST(a_registration_waits_for_the_close_of_what_was_removed) {
+    unsigned asked = 0;
+    is_held = false;
+    ck_assert_int_eq(add_held(), OK);
+    holder = registry_get(registry, "held");
+    ck_assert_int_eq(registry_remove(registry, &op, "held", not_in_use, drop_from_state, &asked), OK);
+    is_held = true;
+    ck_assert_int_eq(add_held(), OK);
+    ck_assert_uint_eq(openings, 2);
+}
+END_TEST
+
+START_TEST(but_not_for_others_and_not_for_ever) {
+    unsigned asked = 0;
+    is_held = true;
+    holder = NULL;
+    ck_assert_int_eq(add_held(), ERR_CONFLICT);
+    ck_assert_int_eq(op.fault.reason, REASON_FILE_IN_USE);
+    ck_assert_uint_eq(openings, 1); /* nothing is about to be closed */
+    add_memory("used");
+    struct pool *used = registry_get(registry, "used");
+    ck_assert_int_eq(registry_remove(registry, &op, "used", not_in_use, drop_from_state, &asked), OK);
+    op_init(&op, 0, 100 * NS_PER_MS);
+    ck_assert_int_eq(add_held(), ERR_CONFLICT);
+    ck_assert_uint_eq(openings, 1);
+    ck_assert_int_eq(op.fault.reason, REASON_FILE_IN_USE);
+    op_init(&op, 0, 0);
+    pool_unref(used);
+}
+END_TEST
+
 START_TEST(registered_pools_are_restored) {
     add_memory("one");
     add_memory("two");
@@ -406,6 +469,8 @@ int main(void) {
     tcase_add_test(tcase, nicknames_are_checked_and_unique);
     tcase_add_test(tcase, a_declared_pool_that_cannot_be_opened_is_there_and_says_why);
     tcase_add_test(tcase, a_registered_pool_that_cannot_be_opened_is_refused);
+    tcase_add_test(tcase, a_registration_waits_for_the_close_of_what_was_removed);
+    tcase_add_test(tcase, but_not_for_others_and_not_for_ever);
     tcase_add_test(tcase, registered_pools_are_restored);
     tcase_add_test(tcase, what_cannot_be_restored_is_broken_or_left_out);
     tcase_add_test(tcase, a_named_secret_is_stored_by_name);

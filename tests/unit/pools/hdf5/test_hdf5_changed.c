@@ -46,6 +46,21 @@ static void change_file(const char *from, const char *to, bool keep_time) {
     close(fd);
 }
 
+static enum err stat_of(const char *name) {
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id id = id_of(name);
+    struct meta meta;
+    enum err err = pool_peek_meta(fixture.pool, &id, &meta);
+    if (err == ERR_AGAIN) {
+        err = pool_stat(fixture.pool, &op, &id, &meta);
+    }
+    if (!err) {
+        meta_fini(&meta);
+    }
+    return err;
+}
+
 START_TEST(damage_is_found) {
     put_text(fixture.pool, "own", "an owned text");
     put_cached(fixture.pool, "copy", "a cached text");
@@ -58,6 +73,7 @@ START_TEST(damage_is_found) {
     struct reader *reader = NULL;
     ck_assert_int_eq(pool_open_reader(fixture.pool, &op, &own, NULL, &reader), ERR_CORRUPT);
     ck_assert_int_eq(op.fault.reason, REASON_CORRUPT);
+    ck_assert_int_eq(stat_of("own"), ERR_CORRUPT); /* now that it is known */
     expect_absent(fixture.pool, "copy");
     ck_assert_uint_eq(count_listed(fixture.pool, "", 10), 1); /* the copy is dropped, the owned one is kept */
     put_text(fixture.pool, "own", "healed");
@@ -133,29 +149,71 @@ START_TEST(an_unreadable_entry_does_not_stop_emptying) {
 }
 END_TEST
 
-START_TEST(damage_in_a_long_body_is_found_while_it_streams) {
+/* 2 MB that hold the text, stored as `hold`, and then damaged. */
+static void damage_long(enum hold hold, const char *const *pairs) {
     size_t bytes = 2 * 1000 * 1000;
-    char *body = malloc(bytes + 1);
+    char *body = malloc(bytes);
     memset(body, 'x', bytes);
     memcpy(body + bytes - 100, "an owned text", 13);
-    ck_assert_int_eq(put_as(fixture.pool, "own", body, bytes, HOLD_OWNED, NULL, NULL, NULL), OK);
+    ck_assert_int_eq(put_as(fixture.pool, "long", body, bytes, hold, NULL, NULL, NULL), OK);
+    free(body);
     change_file("an owned", "am owned", true);
-    fixture_reopen(&fixture, NULL);
+    fixture_reopen(&fixture, pairs);
+}
+
+/* Reads what the options ask for; *ret_bytes is how much there was before the end or the failure. */
+static enum err read_long(const struct read_options *options, size_t *ret_bytes) {
     struct op op;
     op_init(&op, 0, 0);
-    struct id own = id_of("own");
-    struct reader *reader = NULL;
-    ck_assert_int_eq(pool_open_reader(fixture.pool, &op, &own, NULL, &reader), OK);
-    enum err err = OK;
-    size_t at = 0;
-    for (size_t count = 1; !err && count; at += count) {
+    struct id id = id_of("long");
+    AUTO(reader_close) struct reader *reader = NULL;
+    enum err err = pool_open_reader(fixture.pool, &op, &id, options, &reader);
+    char piece[65536];
+    *ret_bytes = 0;
+    for (size_t count = 1; !err && count; *ret_bytes += count) {
         count = 0;
-        err = reader_read(reader, &op, body, 65536, &count);
+        err = reader_read(reader, &op, piece, sizeof piece, &count);
     }
-    ck_assert_int_eq(err, ERR_CORRUPT);
-    ck_assert_uint_lt(at, bytes);
-    reader_close(reader);
-    free(body);
+    return err;
+}
+
+START_TEST(damage_in_a_long_body_is_found_while_it_streams) {
+    damage_long(HOLD_OWNED, NULL);
+    struct read_options part = {.offset = 1000, .length = 10};
+    size_t bytes = 0;
+    ck_assert_int_eq(stat_of("long"), OK);
+    ck_assert_int_eq(read_long(&part, &bytes), OK);
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_CORRUPT);
+    ck_assert_uint_gt(bytes, 0);
+    ck_assert_uint_lt(bytes, 2 * 1000 * 1000);
+    /* Nobody has to find it again. */
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_CORRUPT);
+    ck_assert_uint_eq(bytes, 0);
+    ck_assert_int_eq(read_long(&part, &bytes), ERR_CORRUPT);
+    ck_assert_int_eq(stat_of("long"), ERR_CORRUPT);
+    put_text(fixture.pool, "long", "healed");
+    ck_assert_int_eq(stat_of("long"), OK);
+    expect_text(fixture.pool, "long", "healed");
+}
+END_TEST
+
+START_TEST(a_damaged_long_copy_is_absent_afterwards) {
+    damage_long(HOLD_CACHED, NULL);
+    size_t bytes = 0;
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_CORRUPT);
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_NOT_FOUND);
+    ck_assert_int_eq(stat_of("long"), ERR_NOT_FOUND);
+    ck_assert_uint_eq(count_listed(fixture.pool, "", 10), 0);
+}
+END_TEST
+
+START_TEST(so_is_one_that_cannot_be_removed) {
+    static const char *const read_only[] = {"read_only=true", NULL};
+    damage_long(HOLD_CACHED, read_only);
+    size_t bytes = 0;
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_CORRUPT);
+    ck_assert_int_eq(read_long(NULL, &bytes), ERR_NOT_FOUND);
+    ck_assert_int_eq(stat_of("long"), ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -325,6 +383,8 @@ int main(void) {
     tcase_add_test(tcase, an_unreadable_entry_can_be_replaced_and_removed);
     tcase_add_test(tcase, an_unreadable_entry_does_not_stop_emptying);
     tcase_add_test(tcase, damage_in_a_long_body_is_found_while_it_streams);
+    tcase_add_test(tcase, a_damaged_long_copy_is_absent_afterwards);
+    tcase_add_test(tcase, so_is_one_that_cannot_be_removed);
     tcase_add_test(tcase, what_another_writer_changed_is_digested_again);
     tcase_add_test(tcase, a_kill_while_the_file_is_closed_does_not_look_like_another_writer);
     tcase_add_test(tcase, a_kill_at_the_first_write_does_not_look_like_another_writer);

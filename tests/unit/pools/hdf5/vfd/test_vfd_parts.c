@@ -225,6 +225,122 @@ START_TEST(records_end_at_the_first_that_is_damaged) {
 }
 END_TEST
 
+/* Of three records; the reader's answer. */
+struct damaged_journal {
+    struct lossy_disk disk;
+    struct journal journal;
+    struct op op;
+    struct recover_report report;
+};
+
+static void three_records(struct damaged_journal *damaged) {
+    disk_open(&damaged->disk, NULL);
+    op_init(&damaged->op, 0, 0);
+    journal_init(&damaged->journal, &damaged->disk.medium);
+    ck_assert_int_eq(journal_start(&damaged->journal, &damaged->op), OK);
+    append(&damaged->journal, &damaged->op, 10, "one", 0);
+    append(&damaged->journal, &damaged->op, 20, "two", 0);
+    append(&damaged->journal, &damaged->op, 30, "three", 0);
+}
+
+static void end_damaged(struct damaged_journal *damaged) {
+    journal_fini(&damaged->journal);
+    disk_free(&damaged->disk);
+}
+
+static void expect_report(struct damaged_journal *damaged, uint64_t commits, uint64_t lost, bool is_broken) {
+    struct recover_report *report = &damaged->report;
+    ck_assert_int_eq(recover_inspect(&damaged->op, &damaged->disk.medium, report), OK);
+    ck_assert_uint_eq(report->commits, commits);
+    ck_assert_uint_eq(report->lost, lost);
+    ck_assert(report->is_broken == is_broken);
+}
+
+/* 0 = the header; else a record. */
+static void flip_in(struct damaged_journal *damaged, size_t block, size_t at) {
+    damaged->disk.now.journal.bytes[block * JOURNAL_BLOCK_BYTES + at] ^= 1;
+}
+
+START_TEST(a_whole_record_behind_one_that_is_not_tells_of_a_loss) {
+    static const size_t places[] = {0,  8,  24,
+                                    50, 70, 90}; /* magic, salt, sequence, length, checksum, image */
+    struct damaged_journal damaged;
+    three_records(&damaged);
+    expect_report(&damaged, 3, 0, false);
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        flip_in(&damaged, 1, places[i]);
+        expect_report(&damaged, 0, 3, true);
+        flip_in(&damaged, 1, places[i]);
+        flip_in(&damaged, 2, places[i]);
+        expect_report(&damaged, 1, 2, true);
+        flip_in(&damaged, 2, places[i]);
+    }
+    end_damaged(&damaged);
+}
+END_TEST
+
+START_TEST(a_last_record_that_is_not_whole_tells_of_none) {
+    struct damaged_journal damaged;
+    three_records(&damaged);
+    flip_in(&damaged, 3, 90);
+    expect_report(&damaged, 2, 0, false);
+    end_damaged(&damaged);
+}
+END_TEST
+
+START_TEST(records_of_an_older_generation_tell_of_none) {
+    struct damaged_journal damaged;
+    three_records(&damaged);
+    ck_assert_int_eq(journal_start(&damaged.journal, &damaged.op), OK);
+    expect_report(&damaged, 0, 0, false);
+    append(&damaged.journal, &damaged.op, 40, "four", 0);
+    expect_report(&damaged, 1, 0, false);
+    flip_in(&damaged, 1, 90);
+    expect_report(&damaged, 0, 0, false);
+    end_damaged(&damaged);
+}
+END_TEST
+
+START_TEST(what_a_damaged_header_tells) {
+    struct damaged_journal damaged;
+    three_records(&damaged);
+    flip_in(&damaged, 0, 20);
+    expect_report(&damaged, 3, 0, false); /* the first record's salt counts */
+    flip_in(&damaged, 1, 8);              /* and then not even that */
+    expect_report(&damaged, 0, 3, true);
+    flip_in(&damaged, 1, 0);
+    expect_report(&damaged, 0, 3, true);
+    flip_in(&damaged, 2, 0);
+    flip_in(&damaged, 3, 0);
+    expect_report(&damaged, 0, 0, true); /* something else is there */
+    memset(damaged.disk.now.journal.bytes, 0, JOURNAL_BLOCK_BYTES);
+    expect_report(&damaged, 0, 0, false); /* as a journal is that has just been made */
+    end_damaged(&damaged);
+}
+END_TEST
+
+START_TEST(a_loss_has_to_be_accepted) {
+    struct damaged_journal damaged;
+    three_records(&damaged);
+    flip_in(&damaged, 2, 90);
+    struct disk_image *now = &damaged.disk.now;
+    struct op *op = &damaged.op;
+    struct recover_report report;
+    for (unsigned allowed = RECOVER_OWN; allowed <= RECOVER_ADOPT; allowed++) {
+        ck_assert_int_eq(recover_run(op, &damaged.disk.medium, allowed, &report), ERR_UNAVAILABLE);
+        ck_assert_int_eq(op->fault.reason, REASON_POOL_FAILED);
+        ck_assert_ptr_nonnull(strstr(op->fault.detail, "--accept-loss"));
+        ck_assert(now->has_journal);
+        ck_assert_uint_eq(now->main.size, 0);
+    }
+    ck_assert_int_eq(recover_run(op, &damaged.disk.medium, RECOVER_ACCEPT_LOSS, &report), OK);
+    ck_assert(!now->has_journal); /* set aside */
+    ck_assert_int_eq(memcmp(now->main.bytes + 10, "one", 3), 0);
+    ck_assert_int_eq(memcmp(now->main.bytes + 20, "\0\0\0", 3), 0);
+    end_damaged(&damaged);
+}
+END_TEST
+
 START_TEST(a_revoke_voids_earlier_images_only) {
     struct lossy_disk disk;
     disk_open(&disk, NULL);
@@ -272,6 +388,11 @@ int main(void) {
     tcase_add_test(tcase, a_stretch_that_is_forgotten_is_the_files);
     tcase_add_test(tcase, the_overlay_is_what_a_plain_array_says);
     tcase_add_test(tcase, records_end_at_the_first_that_is_damaged);
+    tcase_add_test(tcase, a_whole_record_behind_one_that_is_not_tells_of_a_loss);
+    tcase_add_test(tcase, a_last_record_that_is_not_whole_tells_of_none);
+    tcase_add_test(tcase, records_of_an_older_generation_tell_of_none);
+    tcase_add_test(tcase, what_a_damaged_header_tells);
+    tcase_add_test(tcase, a_loss_has_to_be_accepted);
     tcase_add_test(tcase, a_revoke_voids_earlier_images_only);
     tcase_add_test(tcase, replay_stops_where_it_is_told);
     suite_add_tcase(suite, tcase);
