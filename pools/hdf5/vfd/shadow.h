@@ -41,6 +41,8 @@ enum err shadow_open(struct op *op, struct medium *take_medium, struct shadow **
 enum err shadow_close(struct op *op, struct shadow *take_shadow);
 
 enum shadow_state shadow_state(const struct shadow *shadow);
+/* How large the file is to the library: what it has given out counts, too. */
+uint64_t shadow_file_bytes(struct shadow *shadow);
 
 /* ---- bodies: the owner ---- */
 /* Whether the last commit, and the journal's replay, look nowhere into [offset, offset + bytes): then a body may be written
