@@ -348,6 +348,9 @@ void store_run_batch(void *context, struct request_batch *batch) {
     store->batch = batch;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
+        if (!STAILQ_NEXT(request, in_batch)) {
+            commit_take_more(&store->commit, batch);
+        }
     }
     bool may_wait = !store->copies_due_ns || clock_now_ns() < store->copies_due_ns;
     bool whole = !store->must_roll_back && !atomic_load(&store->poisoned);
