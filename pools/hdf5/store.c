@@ -130,6 +130,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     SLIST_INIT(&store->released);
     SLIST_INIT(&store->undo);
     LIST_INIT(&store->reservations);
+    body_run_init(&store->run);
     STAILQ_INIT(&store->new_held);
     STAILQ_INIT(&store->held);
     store->path = strdup(path);
@@ -176,6 +177,7 @@ void store_close(struct store *store) {
     }
     commit_fini(&store->commit);
     store_forget_undo(store);
+    body_run_fini(&store->run);
     index_fini(&store->index);
     h5_file_unref(store->file);
     for (size_t kind = 0; kind < UPKEEP_KINDS; kind++) {
