@@ -61,7 +61,7 @@ static enum err judge(const struct store_request *request, const struct version 
     return err;
 }
 
-/* A dataset with the request's body: the reservation's, or a new one. */
+/* A dataset for the request's body: the reservation's, or a new one. A small body follows when it has its name (join_run). */
 static enum err place_body(struct store *store, struct store_request *request, hid_t *ret_dataset,
                            struct placement *ret_placement) {
     struct op *op = request->request.op;
@@ -79,7 +79,7 @@ static enum err place_body(struct store *store, struct store_request *request, h
     }
     AUTO(h5_close) hid_t dataset = H5I_INVALID_HID;
     enum err err = store_create_dataset(store, op, request->kind, request->length, &dataset, ret_placement);
-    if (!err && request->length) {
+    if (!err && request->length > BODY_RUN_BODY_BYTES) {
         err = h5_file_write_body(store->file, op, ret_placement->offset, request->bytes,
                                  (size_t)request->length);
     }
@@ -127,6 +127,18 @@ static enum err link_put(struct store *store, struct store_request *request, str
     return OK;
 }
 
+/* The entry is linked: its place is nobody else's, whatever becomes of the rest of the batch. */
+static void join_run(struct store *store, const struct store_request *request,
+                     const struct placement *placement) {
+    struct op op;
+    op_init(&op, 0, 0);
+    bool small = !request->reservation && request->length && request->length <= BODY_RUN_BODY_BYTES;
+    if (small && body_run_add(&store->run, store->file, &op, placement->offset, request->bytes,
+                              (size_t)request->length)) {
+        store_break(store, &op.fault);
+    }
+}
+
 static enum err put(struct store *store, struct store_request *request) {
     struct op *op = request->request.op;
     struct record *record = NULL;
@@ -159,6 +171,9 @@ static enum err put(struct store *store, struct store_request *request) {
         return err; /* its owner releases it */
     }
     h5_close(dataset);
+    if (!err) {
+        join_run(store, request, &placement);
+    }
     if (!err && request->reservation) {
         LIST_REMOVE(request->reservation, in_reservations);
         h5_file_unref(request->reservation->file);
@@ -285,6 +300,7 @@ static enum err perform(struct store *store, struct store_request *request) {
     case STORE_QUARANTINE:
         return store_quarantine(store, request);
     case STORE_EXPORT:
+        store_push_bodies(store);
         return store_export(store, op, request->path);
     }
     must_fail("a request has an action", __FILE__, __LINE__);
@@ -348,7 +364,11 @@ void store_run_batch(void *context, struct request_batch *batch) {
     store->batch = batch;
     STAILQ_FOREACH(request, batch, in_batch) {
         request->result = carry_out(store, request_of(request));
+        if (!STAILQ_NEXT(request, in_batch)) {
+            commit_take_more(&store->commit, batch);
+        }
     }
+    store_push_bodies(store);
     bool may_wait = !store->copies_due_ns || clock_now_ns() < store->copies_due_ns;
     bool whole = !store->must_roll_back && !atomic_load(&store->poisoned);
     if (may_wait && whole && is_copies_only(batch)) {

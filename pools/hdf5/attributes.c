@@ -34,7 +34,7 @@ enum err attributes_write(const struct h5_forms *forms, hid_t dataset, struct op
     if (meta->has_sha256) {
         char hex[SHA256_HEX_BYTES];
         digest_hex(meta->sha256, hex);
-        err = write_text(forms, dataset, op, attribute_names[ATTRIBUTE_SHA256], hex);
+        err = write_one(dataset, op, attribute_names[ATTRIBUTE_SHA256], forms->digest, forms->scalar, hex);
     }
     if (!err) {
         err = write_time(forms, dataset, op, attribute_names[ATTRIBUTE_STORED], meta->stored_ms);
@@ -69,7 +69,7 @@ enum err attributes_write_sha256(const struct h5_forms *forms, hid_t dataset, st
     }
     char hex[SHA256_HEX_BYTES];
     digest_hex(sha256, hex);
-    return write_text(forms, dataset, op, attribute_names[ATTRIBUTE_SHA256], hex);
+    return write_one(dataset, op, attribute_names[ATTRIBUTE_SHA256], forms->digest, forms->scalar, hex);
 }
 
 /* A scalar fixed-length string that fits, with its NUL; false when it is anything else. */

@@ -128,14 +128,18 @@ static uint64_t look(struct commit *commit, struct op *op, struct request *reque
 }
 
 enum err commit_submit(struct commit *commit, struct op *op, struct request *request) {
+    enum err err = op_check(op);
+    if (err) {
+        return err;
+    }
     MUST(sem_init(&request->done, 0, 0) == 0);
     request->op = op;
     request->state = REQUEST_QUEUED;
+    uint64_t wait_ns = op_left_ns(op, CANCEL_LOOK_NS) + 1; /* read before the thread has the op */
     mutex_lock(&commit->mutex);
     STAILQ_INSERT_TAIL(&commit->queue, request, in_batch);
-    cond_signal(&commit->work);
     mutex_unlock(&commit->mutex);
-    uint64_t wait_ns = look(commit, op, request);
+    cond_signal(&commit->work);
     while (wait_ns && !mutex_await_post(&request->done, clock_now_ns() + wait_ns)) {
         wait_ns = look(commit, op, request);
     }
@@ -147,6 +151,12 @@ void commit_poke(struct commit *commit) {
     mutex_lock(&commit->mutex);
     commit->poked = true;
     cond_signal(&commit->work);
+    mutex_unlock(&commit->mutex);
+}
+
+void commit_take_more(struct commit *commit, struct request_batch *batch) {
+    mutex_lock(&commit->mutex);
+    take_locked(commit, false, batch);
     mutex_unlock(&commit->mutex);
 }
 

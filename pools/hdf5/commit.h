@@ -1,8 +1,9 @@
 /* commit.h - group commit: callers queue requests, one thread carries them out in batches, one flush for all.
  *
- * While a batch is being written the next one gathers, so the cost of the flush is shared by however many callers there
- * are, and nobody waits for a timer. The module knows threads and queues only; what a batch does is the owner's
- * (commit_ops), and so is all of the library: every call that changes the file happens on this one thread.
+ * Who comes while a batch is carried out joins it (commit_take_more), who comes while it is being written is in the next one. So
+ * the cost of the flush is shared by however many callers there are, and nobody waits for a timer. The module knows threads and queues
+ * only; what a batch does is the owner's (commit_ops), and so is all of the library: every call that changes the file happens on this
+ * one thread.
  *
  * Life of a request (in its caller's frame)
  *   1 QUEUED   the caller waits; past its deadline, or cancelled, it takes the request back
@@ -74,6 +75,9 @@ void commit_fini(struct commit *commit);
 enum err commit_submit(struct commit *commit, struct op *op, struct request *request) MUST_USE;
 /* There is something to do that is no request (an empty batch will run). Any thread; never blocks for long. */
 void commit_poke(struct commit *commit);
+/* The thread, within run_batch: what was queued meanwhile joins the batch. As a caller waits for its answer, a batch ends when all callers
+ * are in it. */
+void commit_take_more(struct commit *commit, struct request_batch *batch);
 /* The thread, within begin or run_batch: carries out the urgent requests that wait. */
 void commit_serve_urgent(struct commit *commit);
 bool commit_is_stopping(struct commit *commit);

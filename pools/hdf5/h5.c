@@ -1,6 +1,7 @@
 /* h5.c - see h5.h. */
 #include "pools/hdf5/h5.h"
 
+#include "pools/base/digest.h"
 #include "pools/base/must.h"
 
 #include <errno.h>
@@ -11,10 +12,17 @@
 
 static pthread_once_t set_up = PTHREAD_ONCE_INIT;
 
+/* How much freed memory the library keeps for its next calls, of each size and in all: its own limits are below what one batch of 64
+ * puts frees, so that memory went back and forth. */
+#define KEPT_OF_ONE_BYTES (1 << 20)
+#define KEPT_BYTES (16 << 20)
+
 /* Without H5dont_atexit the library closes files behind our back when the process ends. */
 static void set_up_library(void) {
     MUST(H5dont_atexit() >= 0);
     MUST(H5open() >= 0);
+    MUST(H5set_free_list_limits(KEPT_BYTES, KEPT_OF_ONE_BYTES, KEPT_BYTES, KEPT_OF_ONE_BYTES, KEPT_BYTES,
+                                KEPT_OF_ONE_BYTES) >= 0);
 }
 
 void h5_enter(void) {
@@ -89,15 +97,19 @@ static hid_t make_body_layout(void) {
 enum err h5_forms_open(struct h5_forms *ret_forms, struct op *op) {
     *ret_forms = (struct h5_forms){.scalar = H5Screate(H5S_SCALAR),
                                    .text = make_text(),
+                                   .digest = make_text(),
                                    .line = H5Screate(H5S_SIMPLE),
                                    .body = make_body_layout()};
-    bool all = ret_forms->scalar >= 0 && ret_forms->text >= 0 && ret_forms->line >= 0 && ret_forms->body >= 0;
+    bool all = ret_forms->scalar >= 0 && ret_forms->text >= 0 && ret_forms->line >= 0 &&
+               ret_forms->body >= 0 && ret_forms->digest >= 0 &&
+               H5Tset_size(ret_forms->digest, 2 * SHA256_BYTES) >= 0;
     return all ? OK : h5_fail(op, "prepare");
 }
 
 void h5_forms_close(struct h5_forms *forms) {
     h5_close(forms->scalar);
     h5_close(forms->text);
+    h5_close(forms->digest);
     h5_close(forms->line);
     h5_close(forms->body);
 }

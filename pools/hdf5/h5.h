@@ -38,6 +38,7 @@ static inline hid_t h5_steal(hid_t *held) {
 struct h5_forms {
     hid_t scalar; /* one element */
     hid_t text;   /* a UTF-8 string, null-padded */
+    hid_t digest; /* the same with the length of a digest in hex */
     hid_t line;   /* one dimension */
     hid_t body;   /* how bodies are laid out: in one piece, allotted at once, never filled, without times */
 };

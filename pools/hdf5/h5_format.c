@@ -6,7 +6,11 @@
 #include <sys/stat.h>
 
 #define MARK_NAME "lailad_closed"
+#define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
+/* Each commit walks the whole cache, what is clean too. The largest block of a group's links takes 64 KiB of it. */
+#define CACHE_BYTES (512 * KIB)
+#define WIDE_CACHE_BYTES (62 * MIB)
 #define BODY_ALIGN_FROM_BYTES 65536
 #define BODY_ALIGN_BYTES 4096
 #define BLOCK_BYTES 65536
@@ -32,7 +36,7 @@ hid_t h5_format_access_list(void) {
         H5Pset_meta_block_size(list, BLOCK_BYTES) < 0 ||
         H5Pset_small_data_block_size(list, BLOCK_BYTES) < 0 ||
         H5Pset_fclose_degree(list, H5F_CLOSE_STRONG) < 0 || H5Pset_file_locking(list, false, true) < 0 ||
-        H5Pget_mdc_config(list, &cache) < 0 || !set_cache(&cache, 2 * MIB) ||
+        H5Pget_mdc_config(list, &cache) < 0 || !set_cache(&cache, CACHE_BYTES) ||
         H5Pset_mdc_config(list, &cache) < 0) {
         h5_close(list);
         return H5I_INVALID_HID;
@@ -53,7 +57,8 @@ hid_t h5_format_creation_list(void) {
 
 void h5_file_widen_cache(struct h5_file *file, bool wide) {
     H5AC_cache_config_t cache = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
-    if (H5Fget_mdc_config(file->id, &cache) < 0 || !set_cache(&cache, wide ? 62 * MIB : 2 * MIB) ||
+    if (H5Fget_mdc_config(file->id, &cache) < 0 ||
+        !set_cache(&cache, wide ? WIDE_CACHE_BYTES : CACHE_BYTES) ||
         H5Fset_mdc_config(file->id, &cache) < 0) {
         h5_forget(); /* only slower */
     }

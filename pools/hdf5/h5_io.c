@@ -15,6 +15,10 @@
 
 enum err h5_file_size(struct h5_file *file, struct op *op, uint64_t *ret_bytes) {
     hsize_t size = 0;
+    if (file->shadow) {
+        *ret_bytes = shadow_file_bytes(file->shadow);
+        return OK;
+    }
     if (H5Fget_filesize(file->id, &size) < 0) {
         return h5_fail(op, "tell the size of the file");
     }

@@ -80,7 +80,16 @@ static enum err commit_or_go_back(struct store *store, struct op *op) {
     return err;
 }
 
+void store_push_bodies(struct store *store) {
+    struct op op;
+    op_init(&op, 0, 0);
+    if (body_run_push(&store->run, store->file, &op)) {
+        store_break(store, &op.fault);
+    }
+}
+
 enum err store_settle(struct store *store, struct op *op) {
+    store_push_bodies(store);
     store_let_go(store);
     enum err err = OK;
     if (atomic_load(

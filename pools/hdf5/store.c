@@ -131,6 +131,7 @@ enum err store_open(struct op *op, const char *path, const struct store_options 
     SLIST_INIT(&store->released);
     SLIST_INIT(&store->undo);
     LIST_INIT(&store->reservations);
+    body_run_init(&store->run);
     STAILQ_INIT(&store->new_held);
     STAILQ_INIT(&store->held);
     store->path = strdup(path);
@@ -182,6 +183,7 @@ void store_close(struct store *store) {
     }
     commit_fini(&store->commit);
     store_forget_undo(store);
+    body_run_fini(&store->run);
     index_fini(&store->index);
     if (store->file && store->abandoned) {
         h5_file_abandon(store->file, store->path);

@@ -25,6 +25,7 @@
 #ifndef POOLS_HDF5_STORE_H
 #define POOLS_HDF5_STORE_H
 
+#include "pools/hdf5/body_run.h"
 #include "pools/hdf5/commit.h"
 #include "pools/hdf5/dataset.h"
 #include "pools/hdf5/h5_file.h"
@@ -88,6 +89,7 @@ struct store {
     bool must_roll_back; /* what is not committed may not be: break_fault says why */
     struct fault break_fault;
     struct request_batch *batch;      /* under way; NULL = none */
+    struct body_run run;              /* bodies of the batch that are not in the file yet */
     uint64_t checkpoint_again_ns;     /* not before; after one that failed */
     SLIST_HEAD(undo_list, undo) undo; /* undo.c */
     struct live_reservations reservations;
@@ -194,6 +196,8 @@ void store_forget_undo(struct store *store);
 void store_roll_back(struct store *store, const struct fault *why);
 /* The file's state may not be committed: the end of the batch takes it back. */
 void store_break(struct store *store, const struct fault *why);
+/* settle.c: the bodies of the batch go into the file. A failure breaks the batch. */
+void store_push_bodies(struct store *store);
 /* Brings the file up to date when so much has gathered that it is due. */
 void store_checkpoint_if_due(struct store *store);
 /* The same when nobody has written for a while. In how many ns it has to be called again, or COMMIT_NO_WORK. */

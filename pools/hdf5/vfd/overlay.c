@@ -11,6 +11,7 @@
 /* Equal bytes between two differences of one write that cost less in the journal than a second image. */
 #define GAP_BYTES 32
 #define STEP_BYTES sizeof(uint64_t)
+#define STRIDE_BYTES ((size_t)256)
 
 struct overlay_page {
     struct map_node node;
@@ -121,8 +122,12 @@ static int need_page(struct overlay *overlay, struct medium *medium, uint64_t pa
 
 /* ---- writing ---- */
 
-/* The start of the first step at or behind `at` in which the two differ; count when they are equal from there. */
+/* The start of the first step at or behind `at` in which the two differ; count when they are equal from there. In strides first: a flush
+ * writes whole blocks of which little changed. */
 static size_t next_difference(const uint8_t *one, const uint8_t *other, size_t at, size_t count) {
+    while (at + STRIDE_BYTES <= count && memcmp(one + at, other + at, STRIDE_BYTES) == 0) {
+        at += STRIDE_BYTES;
+    }
     for (; at + STEP_BYTES <= count; at += STEP_BYTES) {
         uint64_t a = 0;
         uint64_t b = 0;

@@ -282,6 +282,13 @@ void shadow_library_set_end(struct shadow *shadow, uint64_t end) {
     mutex_unlock(&shadow->mutex);
 }
 
+uint64_t shadow_file_bytes(struct shadow *shadow) {
+    mutex_lock(&shadow->mutex);
+    uint64_t bytes = shadow->end > shadow->size ? shadow->end : shadow->size;
+    mutex_unlock(&shadow->mutex);
+    return bytes;
+}
+
 uint64_t shadow_library_size(struct shadow *shadow) {
     mutex_lock(&shadow->mutex);
     uint64_t size = shadow->size;

@@ -46,6 +46,8 @@ void shadow_abandon(struct shadow *shadow);
 enum shadow_state shadow_state(const struct shadow *shadow);
 /* Whether a journal lay beside the file when it was opened, with commits or without. */
 bool shadow_found_journal(const struct shadow *shadow);
+/* How large the file is to the library: what it has given out counts, too. */
+uint64_t shadow_file_bytes(struct shadow *shadow);
 
 /* ---- bodies: the owner ---- */
 /* Whether the last commit, and the journal's replay, look nowhere into [offset, offset + bytes): then a body may be written

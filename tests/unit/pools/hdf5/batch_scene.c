@@ -10,6 +10,11 @@
 enum err __real_h5_file_commit(struct h5_file *file, struct op *op);
 enum err __wrap_h5_file_commit(struct h5_file *file, struct op *op);
 
+enum err __real_h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
+                                   size_t count);
+enum err __wrap_h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
+                                   size_t count);
+
 bool __real_h5_file_is_poisoned(const struct h5_file *file);
 bool __wrap_h5_file_is_poisoned(const struct h5_file *file);
 
@@ -27,12 +32,16 @@ unsigned commits_to_pass; /* before they fail */
 const char *watched;      /* an id that is looked up at each commit, as a reader does */
 int seen_at_commit;       /* how often it was there */
 atomic_uint commits;
+bool bodies_fail;
+unsigned body_writes;
 
 void scene_set_up(void) {
     fixture_open(&fixture);
     pool_unref(fixture.pool);
     fixture.pool = NULL;
     commit_fails = false;
+    bodies_fail = false;
+    body_writes = 0;
     commits_to_pass = 0;
     sync_failed = false;
     watched = NULL;
@@ -77,6 +86,13 @@ enum err __wrap_h5_file_commit(struct h5_file *file, struct op *op) {
         return __real_h5_file_commit(file, op);
     }
     return commit_fails ? op_fail(op, REASON_IO, "this commit fails") : __real_h5_file_commit(file, op);
+}
+
+enum err __wrap_h5_file_write_body(struct h5_file *file, struct op *op, uint64_t offset, const void *bytes,
+                                   size_t count) {
+    body_writes++;
+    return bodies_fail ? op_fail(op, REASON_NO_SPACE, "this body fails")
+                       : __real_h5_file_write_body(file, op, offset, bytes, count);
 }
 
 bool __wrap_h5_file_is_poisoned(const struct h5_file *file) {

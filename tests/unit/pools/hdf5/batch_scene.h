@@ -1,7 +1,7 @@
 /* batch_scene.h - one batch at a time, with what other threads would see at its commit, and with a commit that fails.
  *
  * The store's own thread is ended, and the test takes its place: so it knows which requests share a batch. The store's calls of
- * h5_file_commit, h5_file_is_poisoned and attributes_write_sha256 come here first (the linker's --wrap).
+ * h5_file_commit, h5_file_write_body, h5_file_is_poisoned and attributes_write_sha256 come here first (the linker's --wrap).
  */
 #ifndef TESTS_UNIT_POOLS_HDF5_BATCH_SCENE_H
 #define TESTS_UNIT_POOLS_HDF5_BATCH_SCENE_H
@@ -17,6 +17,8 @@ extern unsigned commits_to_pass; /* before they fail */
 extern const char *watched;      /* an id that is looked up at each commit, as a reader does */
 extern int seen_at_commit;       /* how often it was there */
 extern atomic_uint commits;
+extern bool bodies_fail;
+extern unsigned body_writes;
 
 void scene_set_up(void);
 void scene_tear_down(void);

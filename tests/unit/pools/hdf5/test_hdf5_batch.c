@@ -57,6 +57,97 @@ START_TEST(a_bounded_pool_shows_nothing_before_the_commit) {
 }
 END_TEST
 
+/* ---- bodies ---- */
+static void expect_body(const char *id, const char *text, size_t bytes) {
+    struct op op;
+    op_init(&op, 0, 0);
+    char found[64] = {0};
+    struct version *version = shown(id);
+    ck_assert_ptr_nonnull(version);
+    ck_assert_uint_eq(version->length, bytes);
+    ck_assert_int_eq(h5_file_pread(store->file, &op, version->offset, found, bytes), OK);
+    ck_assert_mem_eq(found, text, bytes);
+    version_drop(version);
+}
+
+START_TEST(small_bodies_in_a_row_are_written_at_once) {
+    static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    static const char *const ids[] = {"a", "b", "c", "d", "e"};
+    enum { COUNT = sizeof ids / sizeof *ids };
+    open_store((struct store_limits){0});
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked puts[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        ask_put(&puts[i], &batch, ids[i], text + i, 8 * (i + 1) % 32, HOLD_OWNED); /* one is empty */
+    }
+    store_run_batch(store, &batch);
+    ck_assert_uint_eq(body_writes, 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(puts[i].request.request.result, OK);
+        expect_body(ids[i], text + i, 8 * (i + 1) % 32);
+        version_drop(puts[i].request.version);
+    }
+    close_store();
+}
+END_TEST
+
+/* What is free before the end of the last commit, and what is free behind it, are two stretches to the shadow. */
+START_TEST(a_run_ends_where_the_last_commit_ends_the_file) {
+    struct op op;
+    op_init(&op, 0, 0);
+    open_store((struct store_limits){0});
+    put_alone("a", "first", 5, HOLD_OWNED);
+    uint64_t end = 0;
+    ck_assert_int_eq(h5_file_size(store->file, &op, &end), OK);
+    body_writes = 0;
+    ck_assert_int_eq(body_run_add(&store->run, store->file, &op, end - 1, "x", 1), OK);
+    ck_assert_int_eq(body_run_add(&store->run, store->file, &op, end, "y", 1), OK);
+    ck_assert_uint_eq(body_writes, 1);
+    ck_assert_int_eq(body_run_push(&store->run, store->file, &op), OK);
+    ck_assert_uint_eq(body_writes, 2);
+    close_store();
+}
+END_TEST
+
+/* They are shown without a commit. */
+START_TEST(bodies_of_copies_are_there_when_they_are_shown) {
+    struct fence_table fences;
+    fence_table_init(&fences);
+    open_store((struct store_limits){0});
+    copy_alone(&fences, "a", "first");
+    expect_body("a", "first", 5);
+    close_store();
+    fence_table_fini(&fences);
+}
+END_TEST
+
+/* It copies by name, what the batch put under it. */
+START_TEST(an_export_has_the_bodies_of_its_batch) {
+    open_store((struct store_limits){0});
+    put_alone("a", "older", 5, HOLD_OWNED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    struct asked copy;
+    char *path = fixture_path(&fixture, "copy.h5");
+    ask_put(&put, &batch, "a", "first", 5, HOLD_OWNED);
+    ask(&copy, &batch, STORE_EXPORT, "a");
+    copy.request.path = path;
+    store_run_batch(store, &batch);
+    ck_assert_int_eq(put.request.request.result, OK);
+    ck_assert_msg(copy.request.request.result == OK, "%s", copy.op.fault.detail);
+    version_drop(put.request.version);
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(file, "a", H5P_DEFAULT);
+    char found[5] = {0};
+    ck_assert_int_ge(H5Dread(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, found), 0);
+    ck_assert_mem_eq(found, "first", sizeof found);
+    H5Dclose(dataset);
+    H5Fclose(file);
+    free(path);
+    close_store();
+}
+END_TEST
+
 /* ---- copies ---- */
 START_TEST(copies_are_shown_at_once_and_committed_with_others) {
     struct fence_table fences;
@@ -232,6 +323,10 @@ int main(void) {
     tcase_add_checked_fixture(tcase, scene_set_up, scene_tear_down);
     tcase_add_test(tcase, a_bounded_pool_keeps_what_its_batch_staged);
     tcase_add_test(tcase, a_bounded_pool_shows_nothing_before_the_commit);
+    tcase_add_test(tcase, small_bodies_in_a_row_are_written_at_once);
+    tcase_add_test(tcase, a_run_ends_where_the_last_commit_ends_the_file);
+    tcase_add_test(tcase, bodies_of_copies_are_there_when_they_are_shown);
+    tcase_add_test(tcase, an_export_has_the_bodies_of_its_batch);
     tcase_add_test(tcase, copies_are_shown_at_once_and_committed_with_others);
     tcase_add_test(tcase, copies_that_keep_coming_are_committed_when_they_are_due);
     tcase_add_test(tcase, a_client_s_put_among_copies_is_committed);

@@ -60,6 +60,7 @@ struct storage {
     pthread_barrier_t gate;
     pthread_t thread;
     unsigned batches, requests, largest;
+    bool joins; /* the first batch takes more */
     bool begun, ended;
 };
 
@@ -75,6 +76,9 @@ static void run_batch(void *context, struct request_batch *batch) {
     if (storage->batches++ == 0) {
         pthread_barrier_wait(&storage->gate);
         pthread_barrier_wait(&storage->gate);
+        if (storage->joins) {
+            commit_take_more(&storage->commit, batch);
+        }
     }
     unsigned count = 0;
     struct request *request;
@@ -146,24 +150,39 @@ static unsigned queued(struct storage *storage) {
 
 #define CALLERS 32
 
-START_TEST(what_gathers_during_a_batch_is_the_next_batch) {
-    struct storage storage;
-    start(&storage);
+static void crowd(struct storage *storage) {
     pthread_t first;
     pthread_t others[CALLERS];
-    pthread_create(&first, NULL, submit, &storage);
-    pthread_barrier_wait(&storage.gate); /* the first batch is under way */
+    pthread_create(&first, NULL, submit, storage);
+    pthread_barrier_wait(&storage->gate); /* the first batch is under way */
     for (int i = 0; i < CALLERS; i++) {
-        pthread_create(&others[i], NULL, submit, &storage);
+        pthread_create(&others[i], NULL, submit, storage);
     }
-    while (queued(&storage) < CALLERS) {
+    while (queued(storage) < CALLERS) {
         sched_yield();
     }
-    pthread_barrier_wait(&storage.gate);
+    pthread_barrier_wait(&storage->gate);
     pthread_join(first, NULL);
     for (int i = 0; i < CALLERS; i++) {
         pthread_join(others[i], NULL);
     }
+}
+
+START_TEST(who_comes_during_a_batch_joins_it_when_asked) {
+    struct storage storage;
+    start(&storage);
+    storage.joins = true;
+    crowd(&storage);
+    ck_assert_uint_eq(storage.requests, CALLERS + 1);
+    ck_assert_uint_eq(storage.batches, 1);
+    stop(&storage);
+}
+END_TEST
+
+START_TEST(what_gathers_during_a_batch_is_the_next_batch) {
+    struct storage storage;
+    start(&storage);
+    crowd(&storage);
     ck_assert_uint_eq(storage.requests, CALLERS + 1);
     ck_assert_uint_eq(storage.largest, CALLERS);
     ck_assert_uint_eq(storage.batches, 2);
@@ -196,6 +215,7 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, ids_become_names_and_back);
     tcase_add_test(tcase, names_that_no_id_gives_are_their_own_id);
+    tcase_add_test(tcase, who_comes_during_a_batch_joins_it_when_asked);
     tcase_add_test(tcase, what_gathers_during_a_batch_is_the_next_batch);
     tcase_add_test(tcase, a_queued_request_is_taken_back_at_its_deadline);
     suite_add_tcase(suite, tcase);

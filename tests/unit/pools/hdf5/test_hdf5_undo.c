@@ -48,6 +48,32 @@ START_TEST(a_failed_commit_is_taken_back_whole) {
 }
 END_TEST
 
+/* The bodies of a batch are written together: whose it was does not matter. */
+START_TEST(bodies_that_cannot_be_written_take_their_batch_back) {
+    open_store((struct store_limits){0});
+    put_alone("changed", "old", 3, HOLD_OWNED);
+    struct request_batch batch = STAILQ_HEAD_INITIALIZER(batch);
+    struct asked put;
+    struct asked change;
+    struct asked miss;
+    ask_put(&put, &batch, "a", "1", 1, HOLD_OWNED);
+    ask_put(&change, &batch, "changed", "newer", 5, HOLD_OWNED);
+    ask(&miss, &batch, STORE_LOOKUP, "a");
+    bodies_fail = true;
+    store_run_batch(store, &batch);
+    bodies_fail = false;
+    ck_assert_int_eq(put.request.request.result, ERR_NO_SPACE);
+    ck_assert_int_eq(change.request.request.result, ERR_NO_SPACE);
+    ck_assert_ptr_null(put.request.version);
+    ck_assert_int_eq(miss.request.request.result, OK);
+    ck_assert(!has("a"));
+    ck_assert_uint_eq(length_of("changed"), 3);
+    put_alone("a", "22", 2, HOLD_OWNED); /* and nothing of the old ones is written any more */
+    ck_assert_uint_eq(length_of("a"), 2);
+    close_store();
+}
+END_TEST
+
 /* Copies that are shown already, and what they replaced, go back to the last commit, too. */
 START_TEST(shown_copies_are_taken_back_with_the_commit_they_ride_on) {
     struct fence_table fences;
@@ -376,6 +402,7 @@ int main(void) {
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, scene_set_up, scene_tear_down);
     tcase_add_test(tcase, a_failed_commit_is_taken_back_whole);
+    tcase_add_test(tcase, bodies_that_cannot_be_written_take_their_batch_back);
     tcase_add_test(tcase, shown_copies_are_taken_back_with_the_commit_they_ride_on);
     tcase_add_test(tcase, an_upload_whose_file_went_back_is_told_why);
     tcase_add_test(tcase, a_failed_sync_poisons);
