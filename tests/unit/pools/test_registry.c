@@ -235,7 +235,7 @@ static enum err add_held(void) {
     struct pool *pool = NULL;
     struct settings *settings = fake_settings(false, NULL);
     openings = 0;
-    enum err err = registry_add(registry, &op, "held", &kind, settings, &pool);
+    enum err err = registry_add(registry, &op, "held", &kind, settings, NULL, NULL, &pool);
     if (err) {
         settings_free(settings);
     }
