@@ -227,5 +227,11 @@ enum err file_path_find(struct op *op, const struct pool_environment *environmen
     if (!err && is_below(ret_path, environment->data_dir) && ret_path[data_dir_bytes]) {
         err = settings_set_text(settings, op, "path", ret_path + data_dir_bytes + 1);
     }
-    return err || !environment->from_rest ? err : check_rest_links(op, environment->data_dir, ret_path);
+    if (!err && environment->from_rest) {
+        return check_rest_links(op, environment->data_dir, ret_path);
+    }
+    if (!err) { /* what lies beside the file, and takes its place, does so where it really is */
+        memcpy(ret_path, canonical, sizeof canonical);
+    }
+    return err;
 }
