@@ -12,7 +12,7 @@
 
 struct hdf5_journal {
     bool present;
-    bool missing; /* of a check: there was to be one, so commits are lost */
+    bool missing; /* of a check: there was to be one, so commits may be lost */
     bool belongs; /* to this very file; only of one with commits */
     bool damaged; /* it was cut off or overwritten: there may have been more commits */
     uint64_t commits;

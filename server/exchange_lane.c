@@ -254,7 +254,7 @@ void exchange_run_now_locked(struct exchange *exchange) {
     MUST(exchange->work == WORK_DUE);
     exchange->work = WORK_RUNNING;
     mutex_unlock(&exchange->mutex);
-    exchange->request.op.deadline_ns = clock_now_ns() + exchange->set->config.step_timeout_ns;
+    op_step(&exchange->request.op, exchange->set->config.step_timeout_ns);
     enum api_step step = api_run_now(&exchange->request, &exchange->response);
     if (step == API_DONE) {
         api_finish(&exchange->request); /* before the answer stands: no wake comes after it */
@@ -340,13 +340,15 @@ bool exchange_start_lane(struct exchange *exchange) {
     exchange->task.run = run_task;
     exchange->lane = api_lane(request); /* once: what it is judged by is gone when the answer stands */
     exchange->task.share = api_share(request);
+    bool here = request->run_now != NULL;
+    if (here) {
+        exchange->work = WORK_DUE; /* before others can find it: from then on it may be scheduled */
+    }
     exchange_list(exchange);
     mutex_lock(&exchange->mutex);
     exchange->queued_ns = exchange->screened.has_body ? 0 : clock_now_ns();
     exchange->on_lane = true;
-    if (request->run_now) {
-        exchange->work = WORK_DUE;
-    } else {
+    if (!here) {
         exchange_schedule(exchange);
     }
     mutex_unlock(&exchange->mutex);

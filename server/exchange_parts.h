@@ -27,7 +27,7 @@
  * goes straight to the poll thread. The poll thread takes RUNNING also for a read of the source that does not wait (reads_now), when the pipe is empty: bytes in the
  * page cache then go from there to the library's buffer, past pipe and lane. A body that can be had as memory is sent from
  * there (mapped): nobody pulls it, and its source is closed on a lane when the library has ended the request. The
- * poll thread touches request and response only before the exchange first goes to a lane and after `answered`.
+ * poll thread touches request and response only before the exchange first goes to a lane, while it runs what was DUE, and after `answered`.
  *
  * Lifetime: the library's side is `open`; a lane's side is work > DUE. Whoever ends last frees. A lane that finds the library's side
  * over keeps work as it is until it has freed: a wake may come as long as the handler's subscriptions stand, and must queue nothing.

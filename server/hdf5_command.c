@@ -31,7 +31,7 @@ static int fail(const char *doing, const struct op *op) {
 static void print_journal(const struct hdf5_journal *journal) {
     if (!journal->present) {
         printf("journal: none%s\n",
-               journal->missing ? ", and there was to be one: what was written last is lost" : "");
+               journal->missing ? ", and there was to be one: what was written last may be lost" : "");
     } else {
         printf("journal: %" PRIu64 " commits, %" PRIu64 " bytes%s%s\n", journal->commits, journal->bytes,
                journal->commits && !journal->belongs ? ", of another file" : "",

@@ -51,7 +51,7 @@ struct h5_file {
     uint64_t ready_bytes; /* the disk has blocks up to here; UINT64_MAX = the file system cannot promise */
     int64_t mark;         /* as in the file; of a file without: H5_MARK_OPEN */
     bool marked;          /* the attribute exists */
-    bool misses_journal;  /* there was to be one when it was opened: commits are lost */
+    bool misses_journal;  /* there was to be one when it was opened: commits may be lost */
     uint64_t opened_mtime_ns; /* tells one state of a file of others from the next */
     int64_t closing_mtime_s;  /* of a clean close; 0 = leave it */
 };

@@ -303,7 +303,7 @@ static enum err open_pool(struct op *op, const struct pool_environment *environm
     if (self->store->file->misses_journal) {
         log_line(LOG_WARNING, "hdf5",
                  "pool %s: its file was in use when a process or machine ended, and the journal beside it is "
-                 "gone: what was written last is lost",
+                 "gone: what was written last may be lost",
                  nickname);
     }
     self->spool_dir = environment->spool_dir;

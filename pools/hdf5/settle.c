@@ -16,12 +16,19 @@ static enum err mark_open(struct store *store, struct op *op) {
     if (file->marked && file->mark == mark) {
         return OK;
     }
+    int64_t before = file->mark;
     enum err err = h5_file_set_mark(file, op, mark);
     store->dirty = true;
     if (!err) {
         err = h5_file_commit(file, op);
     }
-    return err ? err : h5_file_checkpoint(file, op);
+    if (!err) {
+        err = h5_file_checkpoint(file, op);
+    }
+    if (err) {
+        file->mark = before; /* the next change tries again */
+    }
+    return err;
 }
 
 enum err store_begin_change(struct store *store, struct op *op, bool grows) {

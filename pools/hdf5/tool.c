@@ -157,7 +157,7 @@ enum err hdf5_tool_recover(struct op *op, const char *path, bool adopt, bool acc
         err = replay(op, fd, path, allowed, ret_journal);
     }
     close(fd);
-    return err || !ret_journal->commits ? err : close_well(op, path);
+    return err || !ret_journal->present ? err : close_well(op, path);
 }
 
 static enum err check(struct op *op, const char *path, struct hdf5_report *report) {

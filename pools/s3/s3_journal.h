@@ -34,9 +34,9 @@ void s3_journal_drop(struct s3_journal *journal, const struct s3_ticket *ticket)
 /* A leftover that was taken and could not be aborted, for another time. */
 void s3_journal_put_back(struct s3_journal *journal, const struct s3_ticket *ticket);
 
+bool s3_journal_has_leftovers(struct s3_journal *journal);
 /* Takes one leftover out of the list; false when there are no more. ret_record holds both texts. The caller drops the ticket once
  * the upload is gone. */
-bool s3_journal_has_leftovers(struct s3_journal *journal);
 bool s3_journal_take_leftover(struct s3_journal *journal, struct s3_ticket *ret_ticket,
                               char ret_record[S3_RECORD_BYTES], const char **ret_name,
                               const char **ret_upload_id);

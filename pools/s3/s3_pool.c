@@ -118,7 +118,6 @@ static enum err check_texts(struct op *op, const struct s3_pool *s3) {
     return OK;
 }
 
-/* "https://host[:port][/path]" in its parts; the host as the Host field says it: lower case, without a default port. */
 /* HOST[:PORT]; an IPv6 address stands in brackets. */
 static bool is_authority(const char *text) {
     const char *end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":[]");
@@ -135,6 +134,7 @@ static bool is_authority(const char *text) {
            strtoul(port, NULL, 10) > 0 && strtoul(port, NULL, 10) <= 65535;
 }
 
+/* "https://host[:port][/path]" in its parts; the host as the Host field says it: lower case, without a default port. */
 static enum err split_endpoint(struct op *op, const char *endpoint, bool *ret_tls, char *ret_host,
                                size_t host_cap, const char **ret_path) {
     static const char expected[] = "http://HOST[:PORT] or https://HOST[:PORT], with a path at most";

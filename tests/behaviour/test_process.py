@@ -240,6 +240,7 @@ class Ending(Case):
             if method == "PUT":
                 until(lambda: origin.count("PUT", name), "the write to begin")
         until(lambda: origin.count("GET", name) >= 2, "the reads to begin")
+        until(lambda: daemon.unread_bytes() == 0, "the daemon to take what was sent")
         daemon.process.send_signal(signal.SIGTERM)
         for client, what in zip(clients, asked):
             with self.subTest(what):

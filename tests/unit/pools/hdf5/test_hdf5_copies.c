@@ -112,6 +112,7 @@ END_TEST
 /* A power cut might give the old file back: nothing is acknowledged any more that would be lost with it. */
 START_TEST(a_name_that_cannot_be_synced_poisons) {
     put_shapes();
+    atomic_store(&renamed, false);
     name_sync_fails = true;
     compact();
     name_sync_fails = false;
