@@ -218,7 +218,7 @@ enum err compaction_copy_piece(struct compaction *compaction, struct op *op, boo
         return OK;
     }
     hid_t root = compaction->copy->root;
-    if (H5Olink(large->dataset, root, large->name, compaction->store->link_list, H5P_DEFAULT) < 0) {
+    if (!h5_link_first(large->dataset, root, large->name, compaction->store->link_list)) {
         return h5_fail(op, "name an entry in the copy");
     }
     *ret_place =

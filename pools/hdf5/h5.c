@@ -5,6 +5,7 @@
 #include "pools/base/must.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,31 @@ void h5_close(hid_t id) {
     if (id > 0 && H5Idec_ref(id) < 0) {
         h5_forget();
     }
+}
+
+/* How many names the header counts, brought down to `most`. Negative = the library failed. */
+static int count_names(hid_t object, unsigned most) {
+    H5O_info_t info;
+    if (H5Oget_info2(object, &info, H5O_INFO_BASIC) < 0) {
+        return -1;
+    }
+    for (unsigned i = info.rc; i > most; i--) {
+        if (H5Odecr_refcount(object) < 0) {
+            return -1;
+        }
+    }
+    return (int)info.rc;
+}
+
+bool h5_link_first(hid_t object, hid_t group, const char *name, hid_t link_list) {
+    if (count_names(object, 0) < 0 || H5Olink(object, group, name, link_list, H5P_DEFAULT) < 0) {
+        return false;
+    }
+    int names = count_names(object, UINT_MAX);
+    if (names == 2) { /* counted from one, within the call: the mark is still there */
+        return count_names(object, 0) == 2 && H5Oincr_refcount(object) >= 0;
+    }
+    return names == 1;
 }
 
 /* ---- forms ---- */

@@ -26,6 +26,11 @@ void h5_close(hid_t id);
 static inline void h5_close_auto(const hid_t *held) {
     h5_close(*held);
 }
+/* The first name of an object that was made without one, at any time later. Such an object is marked to go when it is closed, and the library's
+ * H5Olink takes the mark away from one whose header counts no names. But a header that left the metadata cache meanwhile comes back
+ * with a count of one (HDF5 File Format 3.0, IV.A.2.w: only a count above one is stored): the object would be linked, and go all the same.
+ * It may leave the cache before the call and within it. */
+bool h5_link_first(hid_t object, hid_t group, const char *name, hid_t link_list);
 /* Takes an id out of a variable that would close it. */
 static inline hid_t h5_steal(hid_t *held) {
     hid_t taken = *held;

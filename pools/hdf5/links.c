@@ -160,7 +160,7 @@ enum err store_link(struct store *store, struct op *op, hid_t dataset, const cha
                        : op_fail(op, REASON_UNSUPPORTED, "an HDF5 object that is no entry has this name");
         }
     }
-    if (H5Olink(dataset, root, name, store->link_list, H5P_DEFAULT) < 0) {
+    if (!h5_link_first(dataset, root, name, store->link_list)) {
         enum err err = h5_fail(op, "name an entry");
         if (old && (!held || H5Olink(held->dataset, root, name, store->link_list, H5P_DEFAULT) < 0)) {
             h5_forget();

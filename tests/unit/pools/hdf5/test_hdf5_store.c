@@ -162,6 +162,50 @@ START_TEST(an_abort_leaves_no_trace) {
 }
 END_TEST
 
+/* So many small ones come while a large body is on its way that its header has long left the library's cache when it gets its name. */
+#define MANY_MEANWHILE 3000
+#define SLOW_BYTES 2000000u
+
+START_TEST(a_slow_upload_is_not_forgotten) {
+    static char body[SLOW_BYTES];
+    for (size_t i = 0; i < sizeof body; i++) {
+        body[i] = (char)(i * 2654435761u >> 24);
+    }
+    struct op op;
+    op_init(&op, 0, 0);
+    struct id id = id_of("slow");
+    struct write_options options = {0};
+    meta_init(&options.meta);
+    options.meta.size_bytes = sizeof body;
+    struct pool_writer *writer = NULL;
+    ck_assert_int_eq(pool_open_writer(fixture.pool, &op, &id, &options, &writer), OK);
+    ck_assert_int_eq(pool_writer_write(writer, &op, body, sizeof body / 2), OK);
+    char name[32];
+    for (unsigned i = 0; i < MANY_MEANWHILE; i++) {
+        snprintf(name, sizeof name, "meanwhile %u", i);
+        put_text(fixture.pool, name, "1");
+    }
+    ck_assert_int_eq(pool_writer_write(writer, &op, body + sizeof body / 2, sizeof body / 2), OK);
+    struct commit_result result;
+    ck_assert_int_eq(pool_writer_commit(writer, &op, &result), OK);
+    meta_fini(&result.meta);
+    pool_writer_close(writer);
+    for (unsigned i = 0; i < 100; i++) { /* into its place, were it free */
+        snprintf(name, sizeof name, "afterwards %u", i);
+        ck_assert_int_eq(put_as(fixture.pool, name, name, sizeof name, HOLD_OWNED, NULL, NULL, NULL), OK);
+    }
+    for (unsigned opening = 0; opening < 2; opening++) {
+        size_t bytes = 0;
+        char *got = get(fixture.pool, "slow", &bytes);
+        ck_assert_ptr_nonnull(got);
+        ck_assert_uint_eq(bytes, sizeof body);
+        ck_assert_int_eq(memcmp(got, body, sizeof body), 0);
+        free(got);
+        fixture_reopen(&fixture, NULL);
+    }
+}
+END_TEST
+
 START_TEST(a_fill_yields_to_local_writes) {
     struct op op;
     op_init(&op, 0, 0);
@@ -287,6 +331,7 @@ int main(void) {
     tcase_add_test(tcase, a_reader_keeps_its_bytes);
     tcase_add_test(tcase, space_is_used_again);
     tcase_add_test(tcase, an_abort_leaves_no_trace);
+    tcase_add_test(tcase, a_slow_upload_is_not_forgotten);
     tcase_add_test(tcase, a_fill_yields_to_local_writes);
     tcase_add_test(tcase, cached_copies_make_room_and_owned_ones_stay);
     tcase_add_test(tcase, the_file_is_bounded);
