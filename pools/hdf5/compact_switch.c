@@ -165,7 +165,9 @@ static enum err take_over(struct compaction *compaction, struct op *op, bool kee
     if (!err) {
         err = take_owner(compaction, op);
     }
-    if (!err && store->file->mark == H5_MARK_JOURNALED) { /* a crash from here to the rename finds no journal, and none is to be missed */
+    if (!err &&
+        store->file->mark ==
+            H5_MARK_JOURNALED) { /* a crash from here to the rename finds no journal, and none is to be missed */
         err = h5_file_set_mark(store->file, op, H5_MARK_OPEN);
         err = err ? err : h5_file_commit(store->file, op);
     }

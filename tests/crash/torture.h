@@ -66,6 +66,9 @@ NO_RETURN void wrong(const char *format, ...) PRINTF_LIKE(1, 2);
 void act_compact(struct actor *actor, struct key *key);
 void act_scrub(struct actor *actor, struct key *key);
 
+/* torture_cache.c: whether pools opened from now on have next to no metadata cache. */
+void torture_small_cache(bool small);
+
 /* Does one random thing. */
 void actor_act(struct actor *actor);
 

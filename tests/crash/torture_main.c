@@ -226,7 +226,9 @@ int main(int argc, char **argv) {
         }
         place.max_bytes = strtoull(argv[6], NULL, 10);
         place.max_file_bytes = strtoull(argv[7], NULL, 10);
-        run(&place, strtoull(argv[3], NULL, 10), threads, keys);
+        uint64_t seed = strtoull(argv[3], NULL, 10);
+        torture_small_cache(seed & 1);
+        run(&place, seed, threads, keys);
     }
     if (strcmp(argv[1], "check") == 0) {
         check(&place);
